@@ -1,0 +1,505 @@
+"""Many deliveries at once: one lane per ticket, order inside, lanes side by side, everything at the account's pace.
+
+Obeys `delivery`, asks `pacing`, writes to the journal before and after, announces events, stops gently. It knows the
+helpdesk and the journal only through their ports, and the time only through the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import math
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from random import Random
+from typing import Any
+
+from bulkmsg import delivery
+from bulkmsg.delivery import (
+    Conversation,
+    Distrust,
+    Look,
+    Pause,
+    Policy,
+    Post,
+    Refusal,
+    Retry,
+    Sight,
+    Sighting,
+    Step,
+    Trust,
+)
+from bulkmsg.errors import BulkmsgError, ExitCode, InvalidBatch, LogUnusable
+from bulkmsg.events import Event, Name, RunView
+from bulkmsg.gorgias import wire
+from bulkmsg.message import ExistingTicket, Message, log_name
+from bulkmsg.outcome import COUNTED, Outcome, Standing, State, Tally
+from bulkmsg.pacing import Pacer, retry_after_seconds
+from bulkmsg.plan import Action, decide, seconds_left
+from bulkmsg.ports import Contact, Helpdesk, Intent, Journal, Reply, Request, Sink
+from bulkmsg.retry import Breaker
+from bulkmsg.source import Json
+
+# Messages read ahead for lanes that are busy: enough to keep the pace through long threads, never the batch.
+LOOK_AHEAD = 1000
+LOOK_AHEAD_BYTES = 32_000_000
+DRAIN_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Halt:
+    """Why a run stops before its end."""
+
+    code: ExitCode
+    reason: str
+    hint: str = ""
+
+
+class Stopped(Exception):
+    """A lane meets the end of the run before its next request."""
+
+
+@dataclass
+class Lane:
+    """The messages of one ticket that wait for their turn. `blocked` once one of them did not arrive."""
+
+    name: str
+    waiting: deque[Message] = field(default_factory=deque)
+    blocked: bool = False
+
+
+@dataclass
+class Desk:
+    """The helpdesk at the account's pace: every request passes here, alone or in company, and is counted.
+
+    Args:
+        concurrency: requests in flight at once; at 2 a second a handful hides the latency.
+        now_utc: the wall clock, for `Retry-After` dates only.
+    """
+
+    helpdesk: Helpdesk
+    pacer: Pacer
+    breaker: Breaker
+    sink: Sink
+    concurrency: int = 8
+    now_utc: Callable[[], datetime] = lambda: datetime.now(UTC)
+    requests: int = 0
+    throttled: int = 0
+    waiting: str = ""
+    halt: Halt | None = None
+    in_flight: int = 0
+    recent: deque[float] = field(default_factory=lambda: deque(maxlen=200))
+
+    def __post_init__(self) -> None:
+        self._turn = asyncio.Lock()
+        self._changed = asyncio.Event()
+
+    def stop(self, halt: Halt) -> None:
+        """Let nothing new start; the first reason stays."""
+        if self.halt is None:
+            self.halt = halt
+        self._changed.set()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait, but not beyond the end of the run.
+
+        Raises:
+            Stopped: the run is stopping.
+        """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + seconds
+        while self.halt is None and (left := until - loop.time()) > 0:
+            await self._change_within(left)
+        if self.halt is not None:
+            raise Stopped
+
+    async def _change_within(self, seconds: float) -> None:
+        self._changed.clear()
+        try:
+            await asyncio.wait_for(self._changed.wait(), None if math.isinf(seconds) else seconds)
+        except TimeoutError:
+            pass
+
+    async def call(self, request: Request, before: Callable[[], None] | None = None) -> Reply:
+        """Send one request when its turn comes; `before` is done right before its first byte may leave.
+
+        Raises:
+            Stopped: the run is stopping; the request did not leave.
+            LogUnusable: `before` could not be recorded; the request did not leave.
+        """
+        loop = asyncio.get_running_loop()
+        async with self._turn:
+            await self._wait_for_turn(loop)
+            if before is not None:
+                before()
+            token = self.pacer.start(loop.time())
+            self.breaker.begin()
+            self.in_flight += 1
+        try:
+            reply = await self.helpdesk.call(request)
+        except BaseException:
+            self.pacer.lost(token, loop.time())
+            raise
+        finally:
+            self.in_flight -= 1
+            self._changed.set()
+        self._learn(token, reply, loop.time())
+        return reply
+
+    async def _wait_for_turn(self, loop: asyncio.AbstractEventLoop) -> None:
+        while self.halt is None:
+            now = loop.time()
+            wait = max(self.pacer.wait(now), self.breaker.wait(now))
+            if self.in_flight >= self.concurrency:
+                wait = math.inf
+            if wait <= 0:
+                self.waiting = ""
+                return
+            self._say_waiting(now)
+            await self._change_within(wait)
+        raise Stopped
+
+    def _say_waiting(self, now: float) -> None:
+        pause = self.pacer.paused(now)
+        if pause > 0:
+            self.waiting = "the helpdesk asked for a pause"
+        elif self.breaker.is_open:
+            self.waiting = "the helpdesk does not answer"
+        else:
+            self.waiting = ""
+
+    def _learn(self, token: int, reply: Reply, now: float) -> None:
+        self.requests += 1
+        self.recent.append(now)
+        if reply.status == 429:
+            self.throttled += 1
+            pause = retry_after_seconds(reply.retry_after, self.now_utc())
+            self.pacer.throttled(token, now, pause, reply.used, reply.limit)
+            self.sink.tell(Event(Name.THROTTLED, fields={"seconds": round(pause, 3)}))
+        elif reply.contact is Contact.ANSWERED:
+            self.pacer.answered(token, now, reply.used, reply.limit)
+        else:
+            self.pacer.lost(token, now)
+        if reply.contact is Contact.ANSWERED and reply.status < 500:
+            self.breaker.good()
+        else:
+            self.breaker.bad(now)
+            if self.breaker.is_hopeless(now):
+                hint = "run the same command again when it is reachable: it goes on where it stopped"
+                self.stop(Halt(ExitCode.STOPPED, f"the helpdesk has not answered for long: {reply.reason}", hint))
+
+    def rate_now(self, now: float) -> float:
+        """Requests a second over the last 20 seconds."""
+        times = [time for time in self.recent if time > now - 20.0]
+        return len(times) / max(1.0, now - times[0]) if times else 0.0
+
+
+def refusal(status: int, error: str) -> Halt:
+    """Why a run stops when the helpdesk refuses our credentials or their rights."""
+    if status == 401:
+        hint = "check GORGIAS_EMAIL and GORGIAS_API_KEY (or GORGIAS_ACCESS_TOKEN), then run the same command again"
+        reason = "the helpdesk does not accept the credentials"
+    else:
+        hint = "give the key's user the right to write messages, or ask about the account's quota, then run again"
+        reason = "the helpdesk refused the right to do this"
+    said = f": {error}" if error else ""
+    return Halt(ExitCode.REFUSED, f"{reason} (HTTP {status}{said})", hint)
+
+
+async def explore(search: Generator[Step, Any, Sighting], desk: Desk) -> Sighting:
+    """Carry out a search that only reads, outside any lane.
+
+    Raises:
+        Stopped: the run is stopping.
+    """
+    answer: object = None
+    try:
+        while True:
+            step = search.send(answer)
+            answer = None
+            if isinstance(step, Look):
+                answer = await desk.call(step.request)
+            elif isinstance(step, Pause):
+                await desk.sleep(step.seconds)
+            elif isinstance(step, Refusal):
+                desk.stop(refusal(step.status, step.error))
+    except StopIteration as end:
+        found: Sighting = end.value
+        return found
+    finally:
+        search.close()
+
+
+@dataclass
+class Engine:
+    """One run over the messages of a batch.
+
+    Args:
+        desk: the helpdesk at its pace.
+        journal: where intents and outcomes go.
+        standing: what the progress log says of a key.
+        last_created: the newest message that the log says was created, for trusting look-ups.
+        tally: where the selected messages stand at the start; it is kept up to date.
+    """
+
+    desk: Desk
+    journal: Journal
+    sink: Sink
+    policy: Policy
+    standing: Callable[[str], Standing]
+    tally: Tally
+    last_created: Standing | None = None
+    retry_rejected: bool = False
+    random: Random = field(default_factory=Random)
+
+    def __post_init__(self) -> None:
+        self._lanes: dict[str, Lane] = {}
+        self._blocked: set[str] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._queued = 0
+        self._queued_bytes = 0
+        self._parked = 0
+        self._room = asyncio.Event()
+        self._trusted: bool | None = None if self.last_created is not None else True
+        self._trust_lock = asyncio.Lock()
+        self._flying: dict[str, tuple[Message, int]] = {}
+        self._started = 0.0
+        self.duplicates: list[tuple[str, tuple[int, ...]]] = []
+        self.bug: BaseException | None = None
+
+    # -- the run --------------------------------------------------------------------------------------------------
+
+    async def run(self, messages: Iterator[Message]) -> Halt | None:
+        """Send all messages; returns why it stopped early, or None when all were worked on."""
+        self._started = asyncio.get_running_loop().time()
+        try:
+            await self._feed(messages)
+        except InvalidBatch as error:
+            self.desk.stop(Halt(error.exit_code, error.message, error.hint))
+        await self._drain()
+        if self.bug is not None:
+            raise self.bug
+        return self.desk.halt
+
+    async def _feed(self, messages: Iterator[Message]) -> None:
+        for message in messages:
+            standing = self.standing(message.key)
+            if decide(message, standing, retry_rejected=self.retry_rejected) is Action.KEEP:
+                continue
+            lane = message.ticket.lane
+            await self._wait_for_room(lane)
+            if self.desk.halt is not None:
+                return
+            self._enqueue(lane, message)
+
+    async def _wait_for_room(self, lane: str) -> None:
+        """Until the message fits: into a lane that is open already, or as a new lane beside those at work."""
+        while self.desk.halt is None:
+            fits = self._queued < LOOK_AHEAD and self._queued_bytes < LOOK_AHEAD_BYTES
+            at_work = len(self._lanes) - self._parked
+            if fits and (lane in self._lanes or at_work < 2 * self.desk.concurrency):
+                return
+            self._room.clear()
+            await self._room.wait()
+
+    def _enqueue(self, name: str, message: Message) -> None:
+        self._queued += 1
+        self._queued_bytes += len(message.payload)
+        lane = self._lanes.get(name)
+        if lane is not None:
+            lane.waiting.append(message)
+            return
+        lane = self._lanes[name] = Lane(name, deque([message]), name in self._blocked)
+        task = asyncio.create_task(self._work(lane))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _drain(self) -> None:
+        """Wait for the lanes: to their end, or, when the run stops, as long as requests in flight may take."""
+        while self._tasks:
+            stopping = self.desk.halt is not None
+            await asyncio.wait(set(self._tasks), timeout=DRAIN_SECONDS if stopping else 1.0)
+            if stopping:
+                self.abandon()
+
+    def abandon(self) -> None:
+        """Give up what is in flight: each lane records its message as in doubt and ends."""
+        for task in set(self._tasks):
+            task.cancel()
+
+    # -- one lane -------------------------------------------------------------------------------------------------
+
+    async def _work(self, lane: Lane) -> None:
+        try:
+            while lane.waiting and self.desk.halt is None:
+                message = lane.waiting.popleft()
+                self._queued -= 1
+                self._queued_bytes -= len(message.payload)
+                self._room.set()
+                await self._one(lane, message)
+        except Stopped:
+            pass
+        except LogUnusable as error:
+            self.desk.stop(Halt(error.exit_code, error.message, error.hint))
+        except Exception as error:  # a bug: stop everything gently and let the roof tell it
+            self.bug = error
+            self.desk.stop(Halt(ExitCode.BUG, "an error inside bulkmsg"))
+        finally:
+            if lane.blocked:
+                self._blocked.add(lane.name)
+            self._lanes.pop(lane.name, None)
+            self._room.set()
+
+    async def _one(self, lane: Lane, message: Message) -> None:
+        standing = self.standing(message.key)
+        if decide(message, standing, retry_rejected=self.retry_rejected) is Action.LEAVE:
+            lane.blocked = True
+            return
+        if lane.blocked and standing.state not in (State.INTENDED, State.IN_DOUBT):
+            self._settle(message, standing, standing.attempt, Outcome(State.HELD_BACK))
+            return
+        conversation = delivery.deliver(message, standing, self.policy, self.random)
+        outcome, attempt = await self._converse(conversation, message, standing.attempt)
+        if outcome.state is State.PENDING:
+            return
+        self._settle(message, standing, attempt, outcome)
+        if outcome.state is not State.CREATED:
+            lane.blocked = True
+
+    async def _converse(self, conversation: Conversation, message: Message, attempt: int) -> tuple[Outcome, int]:
+        answer: object = None
+        try:
+            while True:
+                step = conversation.send(answer)
+                if isinstance(step, Post):
+                    attempt = step.attempt
+                answer = await self._take(step, message)
+        except StopIteration as end:
+            return end.value, attempt
+        except asyncio.CancelledError:
+            self._give_up(message, attempt)
+            raise
+        finally:
+            conversation.close()
+
+    async def _take(self, step: Step, message: Message) -> object:
+        if isinstance(step, Post):
+            return await self._post(step, message)
+        if isinstance(step, Look):
+            return await self._look(step.request, log_name(message.key))
+        if isinstance(step, Pause):
+            await self._pause(step)
+        elif isinstance(step, Retry):
+            self.journal.retry(message.key, step.attempt, step.verdict, step.status, step.reason)
+            self._flying.pop(message.key, None)
+        elif isinstance(step, Trust):
+            return await self._trusts()
+        elif isinstance(step, Distrust):
+            self._trusted = False
+        else:
+            self.desk.stop(refusal(step.status, step.error))
+        return None
+
+    async def _post(self, step: Post, message: Message) -> Reply:
+        request = wire.create(message)
+        payload = request.body or b""
+        if not delivery.mode_allows(self.policy.mode, message.kind, payload):
+            raise AssertionError(f"the message {log_name(message.key)!r} is not allowed in {self.policy.mode} mode")
+        ticket = message.ticket.id if isinstance(message.ticket, ExistingTicket) else None
+        own = None if isinstance(message.ticket, ExistingTicket) else message.ticket.external_id
+        digest = hashlib.sha256(payload).hexdigest()[:32]
+        intent = Intent(
+            message.key, step.attempt, message.kind, message.content, digest, ticket, message.external_id, own
+        )
+        fields: dict[str, Json] = {"attempt": step.attempt, "ticket": ticket}
+
+        def begin() -> None:
+            self.journal.intent(intent)
+            self._flying[message.key] = message, step.attempt
+            self.sink.tell(Event(Name.ATTEMPT_STARTED, log_name(message.key), fields))
+
+        reply = await self.desk.call(request, begin)
+        told = {**fields, "status": reply.status or None, "seconds": round(reply.received - reply.sent, 3)}
+        self.sink.tell(Event(Name.ATTEMPT_FINISHED, log_name(message.key), told))
+        return reply
+
+    async def _look(self, request: Request, key: str | None) -> Reply:
+        self.sink.tell(Event(Name.LOOKUP_STARTED, key))
+        reply = await self.desk.call(request)
+        self.sink.tell(Event(Name.LOOKUP_FINISHED, key, {"status": reply.status or None}))
+        return reply
+
+    async def _pause(self, step: Pause) -> None:
+        self._parked += 1
+        self._room.set()
+        self.sink.tell(Event(Name.WAITING, fields={"seconds": round(step.seconds, 3), "reason": step.reason}))
+        try:
+            await self.desk.sleep(step.seconds)
+        finally:
+            self._parked -= 1
+
+    async def _trusts(self) -> bool:
+        """Whether look-ups prove anything: looked one success back, once, before the first absence is believed."""
+        async with self._trust_lock:
+            if self._trusted is None:
+                assert self.last_created is not None
+                self._trusted = await self._proves(self.last_created)
+            return self._trusted
+
+    async def _proves(self, created: Standing) -> bool:
+        if created.ticket_id is None or not created.external_id:
+            return True
+        search = delivery.find_message(created.ticket_id, created.external_id, self.random)
+        seen = await explore(search, self.desk)
+        return seen.sight is Sight.FOUND
+
+    # -- outcomes -------------------------------------------------------------------------------------------------
+
+    def _settle(self, message: Message, standing: Standing, attempt: int, outcome: Outcome) -> None:
+        same = outcome.state is standing.state and attempt == standing.attempt
+        if not (same and outcome.state is State.HELD_BACK):
+            self.journal.outcome(message.key, attempt, message.content, outcome)
+        self._flying.pop(message.key, None)
+        self.tally.move(standing.state, outcome.state)
+        if outcome.duplicates:
+            self.duplicates.append((message.key, outcome.duplicates))
+        fields: dict[str, Json] = {"outcome": outcome.state.value, "attempt": attempt, "status": outcome.status}
+        if outcome.ticket_id is not None:
+            fields["ticket"] = outcome.ticket_id
+        self.sink.tell(Event(Name.MESSAGE_SETTLED, log_name(message.key), fields))
+
+    def _give_up(self, message: Message, attempt: int) -> None:
+        """The run ends before this message's answer came."""
+        if message.key not in self._flying:
+            return
+        standing = self.standing(message.key)
+        outcome = Outcome(State.IN_DOUBT, error="the run ended before the helpdesk's answer came")
+        try:
+            self._settle(message, standing, attempt, outcome)
+        except BulkmsgError:  # the intent stands in the log, which says the same
+            return
+
+    # -- a look from outside --------------------------------------------------------------------------------------
+
+    def view(self) -> RunView:
+        """Where the run stands, for whoever shows it."""
+        now = asyncio.get_running_loop().time()
+        left = self.tally[State.PENDING]
+        rate = self.desk.pacer.rate
+        elapsed = now - self._started
+        waiting = self.desk.waiting
+        if not waiting and self._parked and self._parked == len(self._lanes):
+            waiting = "looking for messages in doubt"
+        return RunView(
+            total=self.tally.total,
+            counts={state.value: self.tally[state] for state in COUNTED},
+            requests=self.desk.requests,
+            throttled=self.desk.throttled,
+            recent_rate=self.desk.rate_now(now),
+            limit=str(rate),
+            elapsed=elapsed,
+            remaining=seconds_left(left, rate) if self.desk.requests else None,
+            waiting=waiting,
+        )

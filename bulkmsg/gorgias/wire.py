@@ -1,0 +1,117 @@
+"""The API's requests as they are written, and its listings as they are read. Pure: nothing is sent here.
+
+Paths are built from checked integers and constants; text of the user's appears only in queries and bodies, encoded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NewType
+
+from bulkmsg.message import ExistingTicket, Message
+from bulkmsg.ports import Reply, Request
+from bulkmsg.source import Json
+
+Cursor = NewType("Cursor", str)
+PAGE_SIZE = 100  # Gorgias reference, "List messages": limit 1 to 100
+
+
+def create(message: Message) -> Request:
+    """The request that creates a message, or a new ticket with it."""
+    if isinstance(message.ticket, ExistingTicket):
+        return Request("POST", f"/api/tickets/{_id(message.ticket.id)}/messages", body=message.payload)
+    return Request("POST", "/api/tickets", body=message.payload)
+
+
+def list_messages(ticket: int, next_page: tuple[str, str] | None = None) -> Request:
+    """A page of a ticket's messages, oldest first (Gorgias reference, "List messages").
+
+    The other listing, under `/tickets/{id}/messages`, is deprecated and was seen to page by number.
+    """
+    query = (("ticket_id", str(_id(ticket))), ("limit", str(PAGE_SIZE)), ("order_by", "created_datetime:asc"))
+    return Request("GET", "/api/messages", query + ((next_page,) if next_page else ()))
+
+
+def get_ticket(ticket: int) -> Request:
+    return Request("GET", f"/api/tickets/{_id(ticket)}")
+
+
+def find_tickets(external_id: str, next_page: tuple[str, str] | None = None) -> Request:
+    """Tickets with an external id, those in the trash included (Gorgias reference, "List tickets")."""
+    query = (("external_id", external_id), ("limit", str(PAGE_SIZE)))
+    return Request("GET", "/api/tickets", query + ((next_page,) if next_page else ()))
+
+
+def get_account() -> Request:
+    return Request("GET", "/api/account")
+
+
+def get_me() -> Request:
+    """The user whom the credentials belong to; some accounts answer 404 (seen in extractors' code)."""
+    return Request("GET", "/api/users/0")
+
+
+def _id(number: int) -> int:
+    if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+        raise ValueError("a ticket's id is a whole number above zero")
+    return number
+
+
+def integer_id(value: Json) -> int | None:
+    """An id as the API gives it: an integer above zero, and nothing that only looks like one."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a listing: its items, and the query part that asks for the next; None at the end."""
+
+    items: list[dict[str, Json]]
+    next: tuple[str, str] | None
+
+
+def read_page(reply: Reply) -> Page | str:
+    """A page of a listing, by cursor or by number; or why this answer is none, for a person.
+
+    "By number" was recorded for the deprecated listing; an answer that says neither and is full may have been cut.
+    """
+    if not 200 <= reply.status < 300 or not reply.is_json:
+        return f"the listing answered {reply.status or reply.reason}"
+    body = reply.json
+    data = body if isinstance(body, list) else body.get("data") if isinstance(body, dict) else None
+    if not isinstance(data, list) or not all(isinstance(item, dict) for item in data):
+        return "the listing is not in the form that the API documents"
+    meta = body.get("meta") if isinstance(body, dict) else None
+    return Page(data, _next(meta if isinstance(meta, dict) else {}, len(data)))
+
+
+def _next(meta: dict[str, Json], count: int) -> tuple[str, str] | None:
+    cursor = meta.get("next_cursor")
+    if isinstance(cursor, str) and cursor:
+        return "cursor", cursor
+    current, pages = meta.get("current_page", meta.get("page")), meta.get("nb_pages")
+    if isinstance(current, int) and isinstance(pages, int) and current < pages:
+        return "page", str(current + 1)
+    return None
+
+
+def error_text(reply: Reply) -> str:
+    """What the helpdesk said of a refusal: `error.msg` and the fields it names; both forms of `error` are met."""
+    error = reply.json.get("error") if isinstance(reply.json, dict) else None
+    if isinstance(error, str):
+        return error
+    if not isinstance(error, dict):
+        return f"the helpdesk answered {reply.status}"
+    said = str(error.get("msg") or error.get("message") or f"the helpdesk answered {reply.status}")
+    data = error.get("data")
+    if isinstance(data, dict) and data:
+        said += " " + "; ".join(f"{name}: {_flat(value)}" for name, value in list(data.items())[:10])
+    return said
+
+
+def _flat(value: Json) -> str:
+    if isinstance(value, list):
+        return " ".join(_flat(item) for item in value[:5])
+    if isinstance(value, dict):
+        return ", ".join(f"{name}: {_flat(item)}" for name, item in list(value.items())[:5])
+    return str(value)

@@ -1,0 +1,23 @@
+"""The progress log: what a run is about to do and what became of it, on disk before anyone acts on it.
+
+Only re-exports. Users call it the progress log; code says journal.
+"""
+
+from bulkmsg.journal.files import Disk, RealDisk, log_exists
+from bulkmsg.journal.fold import Fold
+from bulkmsg.journal.ledger import IllegalMove
+from bulkmsg.journal.log import ProgressLog, read_fold
+from bulkmsg.journal.records import FORMAT, LogIdentity, RunInfo
+
+__all__ = [
+    "FORMAT",
+    "Disk",
+    "Fold",
+    "IllegalMove",
+    "LogIdentity",
+    "ProgressLog",
+    "RealDisk",
+    "RunInfo",
+    "log_exists",
+    "read_fold",
+]

@@ -1,0 +1,214 @@
+"""The progress log of a run: opened or begun, recovered, written record by record.
+
+Joins the others of this room: the lock and the file (`files`), what is sound in it (`scan`, where it is also
+argued why a torn tail may be cut), what it says (`fold`), and writing (`append`). Not for several threads at
+once.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from datetime import datetime
+from pathlib import Path
+
+from bulkmsg.errors import LogUnusable
+from bulkmsg.journal import records
+from bulkmsg.journal.append import Appender, Health
+from bulkmsg.journal.files import (
+    Disk,
+    Lines,
+    RealDisk,
+    create_log,
+    open_log,
+    open_to_read,
+    release_reserve,
+    shown,
+    take_reserve,
+    translated,
+)
+from bulkmsg.journal.fold import Fold
+from bulkmsg.journal.ledger import CODES, Ledger
+from bulkmsg.journal.records import CHAIN_START, LogIdentity, RunInfo
+from bulkmsg.journal.scan import Scan, scan
+from bulkmsg.message import log_name
+from bulkmsg.outcome import Outcome, State
+from bulkmsg.ports import Intent, RetryVerdict
+from bulkmsg.source import Json
+
+Clock = Callable[[], datetime]
+_REAL_DISK = RealDisk()
+_NO_OUTCOMES = (State.PENDING, State.INTENDED)
+
+
+def read_fold(path: Path) -> Fold:
+    """What a log says, without a lock and also while a run writes to it; a torn tail is passed over.
+
+    Raises:
+        LogUnusable: missing, no log, damaged before its tail, or of a newer format.
+    """
+    fd = open_to_read(path)
+    try:
+        return _scan(fd, path).fold
+    finally:
+        os.close(fd)
+
+
+class ProgressLog:
+    """The journal of one run, and the only writer of its file.
+
+    Attributes:
+        fold: what the log said when it was opened; this run's own records do not enter it.
+    """
+
+    def __init__(self, path: Path, fd: int, reserve: int, found: Scan, now: Clock, disk: Disk) -> None:
+        self.path = path
+        self.fold = found.fold
+        self._now = now
+        self._fd = fd
+        self._reserve = reserve
+        self._out = Appender(path, fd, reserve, found.end, found.last_sum, disk)
+        self._ledger = Ledger(Lines(fd).at, before=found.fold.ledger)
+        self._run = ""
+        self._closed = False
+
+    @classmethod
+    def create(cls, path: Path, identity: LogIdentity, now: Clock, disk: Disk = _REAL_DISK) -> ProgressLog:
+        """Begin a log where nothing stands yet.
+
+        Raises:
+            LogUnusable: something stands there, another run uses it, or it cannot be written.
+        """
+        line = records.encode(records.header(identity, records.timestamp(now())), CHAIN_START)
+        with ExitStack() as undo:
+            reserve = _with_reserve(path, disk, undo)
+            fd = create_log(path, line, disk)
+            undo.callback(os.close, fd)
+            log = cls(path, fd, reserve, _scan(fd, path), now, disk)
+            undo.pop_all()
+        return log
+
+    @classmethod
+    def open(cls, path: Path, identity: LogIdentity, now: Clock, disk: Disk = _REAL_DISK) -> ProgressLog:
+        """Go on with a log: lock it, fold it, cut a torn tail.
+
+        Raises:
+            LogUnusable: missing, in use, damaged, of another batch or a newer format, or it cannot be
+            written.
+        """
+        with ExitStack() as undo:
+            reserve = _with_reserve(path, disk, undo)
+            fd = open_log(path)
+            undo.callback(os.close, fd)
+            found = _scan(fd, path)
+            _demand_identity(found.fold.header, identity, path)
+            log = cls(path, fd, reserve, _recover(fd, found, path, disk), now, disk)
+            undo.pop_all()
+        return log
+
+    @property
+    def sound(self) -> bool:
+        """Whether a new intent can still be written."""
+        return self._out.health is Health.SOUND
+
+    def begin_run(self, info: RunInfo) -> None:
+        if self._run:
+            raise ValueError("a run is open already")
+        self._out.begin(records.run_body(info, self._at()))
+        self._out.sync()
+        self._run = info.run
+
+    def intent(self, intent: Intent) -> None:
+        """Note what is about to be sent. Refused once anything has failed."""
+        key = log_name(intent.key)
+        self._ledger.check(key, State.INTENDED)
+        body = records.intent_body(self._open_run(), self._at(), intent)
+        self._note(key, State.INTENDED, self._out.begin(body))
+
+    def outcome(self, key: str, attempt: int, content: str, outcome: Outcome) -> None:
+        """Note a fate. Tried even after an error; raises when it could not be made safe."""
+        if outcome.state in _NO_OUTCOMES:
+            raise ValueError(f"{outcome.state.value} is no outcome to record")
+        body = records.outcome_body(self._open_run(), self._at(), key, attempt, content, outcome)
+        self._settle(log_name(key), outcome.state, body)
+
+    def retry(self, key: str, attempt: int, verdict: RetryVerdict, status: int, reason: str) -> None:
+        """Note that an attempt surely came to nothing. Tried even after an error, as an outcome is."""
+        body = records.retry_body(self._open_run(), self._at(), key, attempt, verdict, status, reason)
+        self._settle(log_name(key), State.PENDING, body)
+
+    def end_run(
+        self, exit_code: int, counts: Mapping[State, int], requests: int, throttled: int, seconds: float
+    ) -> None:
+        run, self._run = self._open_run(), ""
+        at = self._at()
+        self._out.settle(records.end_body(run, at, exit_code, counts, requests, throttled, seconds))
+        self._out.sync()
+
+    def close(self) -> None:
+        """Unlock the log and take the reserve away. `fold` stays readable. Safe to call again."""
+        if self._closed:
+            return
+        self._closed = True
+        self._out.shut()
+        fcntl.flock(self._fd, fcntl.LOCK_UN)  # readers by offset hold the same open file
+        os.close(self._fd)
+        release_reserve(self.path, self._reserve)
+
+    def _settle(self, key: str, state: State, body: dict[str, Json]) -> None:
+        self._ledger.check(key, state)
+        self._note(key, state, self._out.settle(body))
+
+    def _note(self, key: str, state: State, offset: int) -> None:
+        # First what the file says now, then whether it is safe: a record stands there even if its fsync
+        # fails.
+        self._ledger.move(key, CODES[state], offset)
+        self._out.sync()
+
+    def _open_run(self) -> str:
+        if not self._run:
+            raise ValueError("no run is open")
+        return self._run
+
+    def _at(self) -> str:
+        return records.timestamp(self._now())
+
+
+def _with_reserve(path: Path, disk: Disk, undo: ExitStack) -> int:
+    reserve = take_reserve(path, disk)
+    undo.callback(release_reserve, path, reserve)
+    return reserve
+
+
+def _scan(fd: int, path: Path) -> Scan:
+    lines = Lines(fd)
+    with translated(path), os.fdopen(os.dup(fd), "rb", buffering=1 << 18) as stream:
+        stream.seek(0)
+        found = scan(stream, lines.at, shown(path))
+    lines.end = found.end
+    return found
+
+
+def _recover(fd: int, found: Scan, path: Path, disk: Disk) -> Scan:
+    """Leave the file ending with its last sound record and a newline, on stable storage."""
+    if found.ended and os.fstat(fd).st_size == found.end:
+        return found
+    with translated(path):
+        disk.truncate(fd, found.end)
+        if not found.ended and disk.write(fd, b"\n") != 1:
+            raise OSError(28, "No space left on device")
+        disk.fsync(fd)
+    return Scan(found.fold, found.end if found.ended else found.end + 1, found.last_sum)
+
+
+def _demand_identity(header: LogIdentity, wanted: LogIdentity, path: Path) -> None:
+    ours = (wanted.account, wanted.mode, log_name(wanted.batch))
+    theirs = (header.account, header.mode, header.batch)
+    if ours != theirs:
+        names = ("account {!r}, mode {}, batch {!r}".format(*who) for who in (theirs, ours))
+        raise LogUnusable(
+            f"the progress log {shown(path)} belongs to {next(names)}; this run is {next(names)}",
+            "give this batch a log of its own with --progress-log, or correct the account, mode or name",
+        )

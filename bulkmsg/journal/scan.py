@@ -1,0 +1,170 @@
+"""Reading a progress log: which of its bytes are sound, and what to do with a tail that is not.
+
+Only reads. Cutting the tail and appending belong to `log`, locks and files to `files`.
+
+Why a torn tail may be cut. A request leaves only after fsync of its intent came back, so an intent that may
+have left was once whole on the disk, newline included, and so was every record before it. The next record is
+written only after that. So a crash tears nothing but the one record whose fsync had not come back: a torn
+intent never left, and a torn outcome or retry leaves its intent, which is looked up. What is cut therefore
+has to be such a record and nothing else:
+
+  - bytes without a newline at the very end that do not begin with a whole record: a write that was cut short;
+  - the same with zeroes in it, also before a surviving newline: blocks that were allocated and never filled.
+    Such zeroes come in runs, up to the end of a sector. One zero alone is no such thing, it may be a flipped
+    bit.
+
+A whole record at the very end is never cut. Where just its newline is missing, or one other byte or zeroes
+stand in its place, it is kept and its newline is written again: it may be an intent that has left. A whole
+record with anything more behind it, and an unsound line with its newline and without such zeroes, cannot come
+from a torn write. That is damage, as is anything unsound before the end, and then nothing is cut, because
+nothing says what is missing.
+
+After a failed fsync several outcomes may stand there unsafe. If they are then lost, more than a tail is torn,
+and the log is refused: late, but nothing is sent twice.
+
+So of one flipped bit in a log that was whole, either the log is refused, or it was the last newline and all
+is there. What no check of the file alone can see is a log that ends early at the end of a line.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import BinaryIO, NoReturn
+
+import orjson
+
+from bulkmsg.errors import LogUnusable
+from bulkmsg.journal.fold import Fold
+from bulkmsg.journal.ledger import LineAt
+from bulkmsg.journal.records import CHAIN_START, FORMAT, MAX_LINE, decode, find_record, sum_of
+from bulkmsg.source import Json
+
+_SECTOR = 512
+_ZEROES = b"\0" * 8
+_DAMAGE_HINT = (
+    "nothing was sent now; restore a sound copy if you have one; keep the damaged file, it may be"
+    " the only witness of what was sent, and move it aside only if you are sure which messages exist in the helpdesk"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What was found.
+
+    Args:
+        end: where the last sound record ends.
+        last_sum: its checksum.
+        ended: its newline is there; else `end` is where it has to be written.
+    """
+
+    fold: Fold
+    end: int
+    last_sum: bytes
+    ended: bool = True
+
+
+def scan(stream: BinaryIO, line_at: LineAt, name: str) -> Scan:
+    """Fold all sound records of a log.
+
+    Raises:
+        LogUnusable: no log, damaged before its tail, or of a newer format.
+    """
+    first = stream.readline(MAX_LINE)
+    line = find_record(first, CHAIN_START) or first
+    fold = Fold(_header(line, name), line_at)
+    if first != line:
+        return _tail(first, stream, Scan(fold, 0, CHAIN_START), 1, name)
+    return _records(stream, Scan(fold, len(first), sum_of(line)), name)
+
+
+def _records(stream: BinaryIO, begun: Scan, name: str) -> Scan:
+    fold, end, last_sum = begun.fold, begun.end, begun.last_sum
+    number = 1
+    while line := stream.readline(MAX_LINE):
+        number += 1
+        record = decode(line, last_sum)
+        if record is None:
+            return _tail(line, stream, Scan(fold, end, last_sum), number, name)
+        _add(fold, record, end, number, name)
+        last_sum = sum_of(line)
+        end += len(line)
+    return Scan(fold, end, last_sum)
+
+
+def _tail(line: bytes, stream: BinaryIO, sound: Scan, number: int, name: str) -> Scan:
+    """Judge the first line that is not whole."""
+    whole = find_record(line, sound.last_sum)
+    if not _only_zeroes(stream):
+        _damaged(name, number)
+    if whole is not None:
+        return _unended(whole, line[len(whole) - 1 :], sound, number, name)
+    if line.endswith(b"\n") and not _has_unfilled_block(line, sound.end):
+        _damaged(name, number)
+    return sound
+
+
+def _unended(whole: bytes, rest: bytes, sound: Scan, number: int, name: str) -> Scan:
+    """Keep a last record whose newline is missing or hit."""
+    if len(rest) > 1 and rest.strip(b"\0"):
+        _damaged(name, number)
+    record = orjson.loads(whole)
+    if record["record"] != "log":
+        _add(sound.fold, record, sound.end, number, name)
+    return Scan(sound.fold, sound.end + len(whole) - 1, sum_of(whole), ended=False)
+
+
+def _has_unfilled_block(line: bytes, start: int) -> bool:
+    leading = len(line) - len(line.lstrip(b"\0"))
+    return _ZEROES in line or (leading > 0 and (start + leading) % _SECTOR == 0)
+
+
+def _only_zeroes(stream: BinaryIO) -> bool:
+    """Whether nothing but zeroes stands in the rest of the stream."""
+    while chunk := stream.read(MAX_LINE):
+        if chunk.strip(b"\0"):
+            return False
+    return True
+
+
+def _header(line: bytes, name: str) -> dict[str, Json]:
+    record = decode(line, CHAIN_START)
+    claimed = record or _any_object(line)
+    if claimed.get("record") != "log":
+        _no_log(line, name)
+    if type(claimed.get("format")) is int and claimed["format"] > FORMAT:
+        raise LogUnusable(
+            f"the progress log {name} is of format {claimed['format']}; this version knows {FORMAT} at most",
+            "use the version of bulkmsg that wrote it, or a newer one",
+        )
+    if record is None:
+        _damaged(name, 1)
+    return record
+
+
+def _no_log(line: bytes, name: str) -> NoReturn:
+    if line.startswith(b'{"record":"log"'):
+        _damaged(name, 1)
+    what = "holds no record" if line.strip(b"\0") else "is empty"
+    raise LogUnusable(
+        f"{name} {what}, so it is no progress log",
+        "name another file with --progress-log; delete this one only if nothing was ever sent with it",
+    )
+
+
+def _any_object(line: bytes) -> dict[str, Json]:
+    try:
+        value = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _add(fold: Fold, record: dict[str, Json], offset: int, number: int, name: str) -> None:
+    try:
+        fold.add(record, offset)
+    except (ValueError, KeyError, TypeError):
+        _damaged(name, number)
+
+
+def _damaged(name: str, number: int) -> NoReturn:
+    raise LogUnusable(f"the progress log {name} is damaged at line {number}", _DAMAGE_HINT)

@@ -1,0 +1,141 @@
+"""The valid, typed thing that is sent: a message, its kind, its key, the ticket it belongs to, and its hashes."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+
+import orjson
+
+from bulkmsg.source import Json
+
+
+class Kind(StrEnum):
+    INCOMING = "incoming"
+    OUTGOING = "outgoing"
+    INTERNAL_NOTE = "internal-note"
+
+
+class Mode(StrEnum):
+    """`import` stores history and mails nobody; `send` really sends."""
+
+    IMPORT = "import"
+    SEND = "send"
+
+
+@dataclass(frozen=True, slots=True)
+class ExistingTicket:
+    """A ticket known by its id in the helpdesk."""
+
+    id: int
+
+    @property
+    def lane(self) -> str:
+        return f"#{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class NewTicket:
+    """A ticket that one request creates together with its message.
+
+    `fields` is the request's body without `messages` and `external_id`, in the API's shape
+    (Gorgias reference, "Create a ticket").
+    """
+
+    external_id: str
+    fields: dict[str, Json]
+    given: bool  # the user wrote the external_id, so it belongs to the entry's identity
+
+    @property
+    def lane(self) -> str:
+        return f"+{self.external_id}"
+
+
+Ticket = ExistingTicket | NewTicket
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message, ready to be sent.
+
+    `body` is exactly what goes on the wire, `external_id` included (Gorgias reference, "Create a message").
+    `content` is the hash that says whether an entry was edited: 16 hex characters over type, ticket reference and
+    final body without `external_id`.
+    """
+
+    kind: Kind
+    key: str
+    ticket: Ticket
+    body: dict[str, Json]
+    content: str
+    file: str
+    line: int
+
+    @property
+    def external_id(self) -> str:
+        return str(self.body["external_id"])
+
+    @cached_property
+    def payload(self) -> bytes:
+        """The final bytes of the request that creates this message."""
+        if isinstance(self.ticket, NewTicket):
+            ticket = {**self.ticket.fields, "external_id": self.ticket.external_id, "messages": [self.body]}
+            return orjson.dumps(ticket)
+        return orjson.dumps(self.body)
+
+    @property
+    def will_be_mailed(self) -> bool:
+        """Whether the helpdesk will really deliver it: outgoing with no `sent_datetime` ("Create a message")."""
+        return self.kind is Kind.OUTGOING and not self.body.get("sent_datetime")
+
+
+def canonical(value: Json) -> bytes:
+    """The one way a value is written before it is hashed: UTF-8 JSON, sorted keys, no blanks."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+
+
+def short_hash(data: bytes) -> str:
+    """16 hex characters: for telling two versions of one entry apart, and for keys made from content."""
+    return hashlib.sha256(data).hexdigest()[:16]
+
+
+def hash64(text: str) -> int:
+    """A 64-bit number for a key, for indexes that must stay small; equal numbers are settled by the keys."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+
+
+_SLUG = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+def derive_external_id(account: str, batch: str, key: str) -> str:
+    """The external id of an entry that gives none: the same for ever for the same account, batch name and key.
+
+    At most 255 characters (Gorgias reference, "Create a message"); no address shows in it.
+    """
+    digest = hashlib.sha256("\0".join((account, batch, key)).encode()).hexdigest()
+    return f"bulkmsg-{_SLUG.sub('-', batch)[:64]}-{digest[:32]}"
+
+
+def log_name(key: str) -> str:
+    """A key or external id as it may stand in logs and events: as its hash when it holds an address."""
+    return "#" + hashlib.sha256(key.encode()).hexdigest()[:32] if "@" in key else key
+
+
+def people_of(message: Message) -> list[str]:
+    """The addresses an outgoing message goes to, lower case, each once: `source.to`, `.cc`, `.bcc`, else `receiver`."""
+    source = message.body.get("source") or {}
+    found = [
+        str(item["address"]).lower()
+        for part in ("to", "cc", "bcc")
+        for item in source.get(part) or ()
+        if item.get("address")
+    ]
+    receiver = message.body.get("receiver") or {}
+    if not found and receiver.get("email"):
+        found = [str(receiver["email"]).lower()]
+    if not found and receiver.get("id"):
+        found = [f"customer {receiver['id']}"]
+    return list(dict.fromkeys(found))

@@ -1,0 +1,109 @@
+"""What becomes of messages: the states, their legal moves, and the counts of a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """Where a message stands. All but PENDING and INTENDED are outcomes."""
+
+    PENDING = "pending"
+    INTENDED = "intended"  # an intent is on disk and no outcome: it may exist in the helpdesk
+    CREATED = "created"  # it exists in the helpdesk
+    REJECTED = "rejected"  # the helpdesk refused it
+    FAILED = "failed"  # attempts used up, surely not created
+    IN_DOUBT = "in_doubt"  # it may exist, and looking did not settle it
+    HELD_BACK = "held_back"  # an earlier message of its ticket did not arrive
+    UNDONE = "undone"  # it was created, and deleted again
+
+
+# The legal moves, by the record that makes them. The schema of the progress log prints the same table.
+MOVES: dict[State, frozenset[State]] = {
+    State.PENDING: frozenset({State.INTENDED, State.HELD_BACK, State.CREATED, State.FAILED}),
+    State.INTENDED: frozenset({State.PENDING, State.CREATED, State.REJECTED, State.FAILED, State.IN_DOUBT}),
+    State.IN_DOUBT: frozenset({State.PENDING, State.CREATED, State.IN_DOUBT, State.FAILED}),
+    State.REJECTED: frozenset({State.INTENDED, State.HELD_BACK}),
+    State.FAILED: frozenset({State.INTENDED, State.HELD_BACK}),
+    State.HELD_BACK: frozenset({State.INTENDED, State.HELD_BACK}),
+    State.CREATED: frozenset({State.UNDONE}),
+    State.UNDONE: frozenset({State.INTENDED, State.HELD_BACK}),
+}
+
+# The states that answers count, in the order in which people read them. An intent without an outcome is in doubt.
+COUNTED = (
+    State.CREATED,
+    State.REJECTED,
+    State.FAILED,
+    State.HELD_BACK,
+    State.IN_DOUBT,
+    State.UNDONE,
+    State.PENDING,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The fate of a message after a run's work on it.
+
+    Args:
+        state: an outcome, or PENDING when the run stopped before it was settled.
+        message_id, ticket_id: the helpdesk's ids, where it exists.
+        status: the HTTP status that decided, where one did.
+        error: what the helpdesk said, addresses masked.
+        found: it was found by looking, not told by the answer to our request.
+        duplicates: ids of all messages with our external id, when there is more than one.
+    """
+
+    state: State
+    message_id: int | None = None
+    ticket_id: int | None = None
+    status: int | None = None
+    error: str | None = None
+    found: bool = False
+    duplicates: tuple[int, ...] = ()
+
+
+@dataclass
+class Tally:
+    """Counts by state that always add up to `total`."""
+
+    total: int
+    counts: dict[State, int] = field(default_factory=lambda: dict.fromkeys(COUNTED, 0))
+
+    def move(self, before: State, after: State) -> None:
+        self.counts[_counted(before)] -= 1
+        self.counts[_counted(after)] += 1
+
+    def __getitem__(self, state: State) -> int:
+        return self.counts[state]
+
+
+def _counted(state: State) -> State:
+    return State.IN_DOUBT if state is State.INTENDED else state
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the progress log says of one entry.
+
+    Args:
+        content: the content hash under which it was last attempted (16 hex characters), empty if never.
+        attempt: how many attempts were begun.
+        external_id: as the log holds it; empty if never attempted.
+        run: the id of the run that wrote the last record about it.
+    """
+
+    state: State = State.PENDING
+    content: str = ""
+    attempt: int = 0
+    message_id: int | None = None
+    ticket_id: int | None = None
+    status: int | None = None
+    error: str | None = None
+    external_id: str = ""
+    run: str = ""
+
+
+UNTOUCHED = Standing()

@@ -1,0 +1,114 @@
+"""The narrow doors through which the engine meets the world: protocols, and the values that pass through them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum, StrEnum
+from typing import Protocol
+
+from bulkmsg.events import Event
+from bulkmsg.message import Kind
+from bulkmsg.outcome import Outcome
+from bulkmsg.source import Json
+
+
+class Contact(Enum):
+    """How far a request got. Only NEVER_LEFT proves that nothing was processed when there is no answer."""
+
+    ANSWERED = "answered"  # a real response came, whole
+    NEVER_LEFT = "never left"  # no byte of the request's head was sent: refused, DNS, TLS, connect timeout
+    LOST = "lost"  # it may have arrived: reset, timeout, cut or oversized answer
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One API call. `path` is built from checked integers and constants, never from the user's text."""
+
+    method: str
+    path: str
+    query: tuple[tuple[str, str], ...] = ()
+    body: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back, or what went wrong.
+
+    Args:
+        status: the HTTP status of a real response, else 0.
+        json: the parsed body, or None if there was none or it was no JSON; `is_json` tells the two apart.
+        used, limit: the two sides of `X-Gorgias-Account-Api-Call-Limit`, if it came.
+        retry_after: the raw text of `Retry-After`, if it came.
+        location: the raw text of `Location`, if it came.
+        reason: for a person, when there is no answer: what happened, without addresses and credentials.
+        sent, received: loop time in seconds of the request's start and the answer's end.
+    """
+
+    contact: Contact
+    status: int = 0
+    json: Json = None
+    is_json: bool = False
+    used: int | None = None
+    limit: int | None = None
+    retry_after: str | None = None
+    location: str | None = None
+    reason: str = ""
+    sent: float = 0.0
+    received: float = 0.0
+
+
+class Helpdesk(Protocol):
+    """The one door to the helpdesk. Follows no redirect, repeats nothing, raises nothing but cancellation."""
+
+    async def call(self, request: Request) -> Reply: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What is written before a request may leave."""
+
+    key: str
+    attempt: int
+    kind: Kind
+    content: str
+    payload: str  # 32 hex characters: hash of the final bytes
+    ticket: int | None
+    external_id: str
+    ticket_external_id: str | None = None
+
+
+class RetryVerdict(StrEnum):
+    """Why an attempt may be followed by another."""
+
+    NOT_PROCESSED = "not_processed"  # surely never processed
+    ABSENT = "absent"  # complete look-ups showed it absent, and the policy allows a new attempt
+
+
+class Journal(Protocol):
+    """Where intents and outcomes are kept. Each call returns when its record is on stable storage.
+
+    Raises (all methods):
+        LogUnusable: the record could not be made safe; nothing new may be sent.
+    """
+
+    def intent(self, intent: Intent) -> None: ...
+
+    def outcome(self, key: str, attempt: int, content: str, outcome: Outcome) -> None: ...
+
+    def retry(self, key: str, attempt: int, verdict: RetryVerdict, status: int, reason: str) -> None: ...
+
+
+class Sink(Protocol):
+    """Who listens to events: the display, the events file. Must not raise and must not wait."""
+
+    def tell(self, event: Event) -> None: ...
+
+
+@dataclass
+class Silence:
+    """A sink that keeps what it is told; for tests and for callers that want nothing."""
+
+    events: list[Event] = field(default_factory=list)
+
+    def tell(self, event: Event) -> None:
+        self.events.append(event)

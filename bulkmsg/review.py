@@ -1,0 +1,119 @@
+"""The batch held against the progress log, before anything is sent: what stands where, what was edited or removed.
+
+Pure: takes messages and standings, returns a value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from bulkmsg.message import ExistingTicket, Message, Mode, hash64, log_name, people_of
+from bulkmsg.outcome import COUNTED, UNTOUCHED, Standing, State, Tally
+from bulkmsg.plan import Action, decide, was_edited
+
+_SHOWN = 10
+
+
+@dataclass
+class Review:
+    """What a run has before it.
+
+    Args:
+        tally: where the selected messages stand.
+        to_send: how many messages will be sent, `to_settle` looked for first.
+        mails: how many of them would be mailed; `people` how many differ among whom they go to.
+        edited: entries changed after they were created or while in doubt (the first few), and how many in all.
+        removed: keys that the log knows as created or in doubt and the batch no longer holds, as the log shows them.
+        first, last: the first and last selected message.
+    """
+
+    tally: Tally
+    to_send: int = 0
+    to_settle: int = 0
+    mails: int = 0
+    people: int = 0
+    edited: list[Message] = field(default_factory=list)
+    edited_count: int = 0
+    removed: list[str] = field(default_factory=list)
+    removed_count: int = 0
+    swapped: list[str] = field(default_factory=list)
+    first: Message | None = None
+    last: Message | None = None
+
+
+def select(messages: Iterable[Message], limit: int | None) -> Iterator[Message]:
+    """The messages of the first `limit` tickets of the batch, all of them without a limit."""
+    lanes: set[str] = set()
+    for message in messages:
+        if limit is not None:
+            lane = message.ticket.lane
+            if lane not in lanes and len(lanes) >= limit:
+                continue
+            lanes.add(lane)
+        yield message
+
+
+def review(
+    messages: Iterable[Message],
+    mode: Mode,
+    standing: Callable[[str], Standing],
+    mark: Callable[[str], None],
+    unmarked: Callable[[], Iterator[tuple[str, Standing]]],
+    *,
+    limit: int | None = None,
+    retry_rejected: bool = False,
+) -> Review:
+    """Look at the whole batch and the whole log.
+
+    Args:
+        standing, mark, unmarked: the folded log's word on a key, noting that the batch holds it, and what is left.
+    """
+    found = Review(Tally(0))
+    chosen: set[str] = set()
+    new_tickets_of_content: set[int] = set()
+    people: set[int] = set()
+    for message in messages:
+        where = standing(message.key)
+        mark(message.key)
+        if was_edited(message, where):
+            found.edited_count += 1
+            if len(found.edited) < _SHOWN:
+                found.edited.append(message)
+        if where is UNTOUCHED and message.key.startswith("c-") and isinstance(message.ticket, ExistingTicket):
+            new_tickets_of_content.add(message.ticket.id)
+        lane = message.ticket.lane
+        if limit is not None and lane not in chosen:
+            if len(chosen) >= limit:
+                continue
+            chosen.add(lane)
+        _count(found, message, where, people, retry_rejected)
+    found.people = len(people)
+    _see_removed(found, unmarked(), new_tickets_of_content)
+    return found
+
+
+def _count(found: Review, message: Message, where: Standing, people: set[int], retry_rejected: bool) -> None:
+    found.first = found.first or message
+    found.last = message
+    found.tally.total += 1
+    state = where.state if where.state in COUNTED else State.IN_DOUBT
+    found.tally.counts[state] += 1
+    action = decide(message, where, retry_rejected=retry_rejected)
+    found.to_send += action is Action.SEND
+    found.to_settle += action is Action.SETTLE
+    if action in (Action.SEND, Action.SETTLE) and message.will_be_mailed:
+        found.mails += 1
+        people.update(hash64(person) for person in people_of(message) or [message.key])
+
+
+def _see_removed(found: Review, left: Iterator[tuple[str, Standing]], new_tickets: set[int]) -> None:
+    for key, where in left:
+        if where.state not in (State.CREATED, State.INTENDED, State.IN_DOUBT):
+            continue
+        found.removed_count += 1
+        if len(found.removed) < _SHOWN:
+            found.removed.append(log_name(key))
+        # Where keys are content hashes an edit shows only as one key gone and another new on the same ticket.
+        if key.startswith("c-") and where.ticket_id in new_tickets and len(found.swapped) < _SHOWN:
+            found.swapped.append(key)

@@ -1,0 +1,1 @@
+"""Entries become messages, or findings with a place. Pure: reads through the readers, talks to nobody."""

@@ -1,0 +1,31 @@
+"""A bag of 64-bit hashes that costs 8 bytes each: finds what occurs twice, and counts what differs."""
+
+from __future__ import annotations
+
+from array import array
+
+_BUCKETS = 256
+
+
+class HashBag:
+    """Sorted into buckets by their top byte, so that only a small part is ever expanded to be looked at."""
+
+    def __init__(self) -> None:
+        self._buckets = [array("Q") for _ in range(_BUCKETS)]
+
+    def add(self, number: int) -> None:
+        """Args: number: 0 to 2**64 - 1, evenly spread (a cryptographic hash)."""
+        self._buckets[number >> 56].append(number)
+
+    def repeated(self) -> set[int]:
+        """Those that were added more than once."""
+        found: set[int] = set()
+        for bucket in self._buckets:
+            if len(set(bucket)) != len(bucket):
+                seen: set[int] = set()
+                for number in bucket:
+                    (found if number in seen else seen).add(number)
+        return found
+
+    def distinct(self) -> int:
+        return sum(len(set(bucket)) for bucket in self._buckets)

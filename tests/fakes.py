@@ -1,0 +1,221 @@
+"""Honest fakes of the engine's ports: a helpdesk in memory that knows what really landed, and a journal."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+import orjson
+
+from bulkmsg.message import ExistingTicket, Kind, Message, NewTicket, canonical, short_hash
+from bulkmsg.outcome import MOVES, UNTOUCHED, Outcome, Standing, State
+from bulkmsg.ports import Contact, Intent, Reply, Request, RetryVerdict
+
+
+def message(number: int, ticket: int = 1, kind: Kind = Kind.INCOMING, **body: Any) -> Message:
+    """A small valid message."""
+    fields: dict[str, Any] = {
+        "channel": "internal-note" if kind is Kind.INTERNAL_NOTE else "email",
+        "from_agent": kind is not Kind.INCOMING,
+        "via": "api",
+        "body_text": f"text {number}",
+        "sent_datetime": "2024-01-01T00:00:00Z",
+        "external_id": f"x-{number}",
+        **body,
+    }
+    fields = {name: value for name, value in fields.items() if value is not None}
+    return Message(kind, f"k-{number}", ExistingTicket(ticket), fields, short_hash(canonical(fields)), "batch.yaml", number)
+
+
+def new_ticket(number: int, **body: Any) -> Message:
+    """A small message in a ticket of its own."""
+    inner = message(number, **body)
+    ticket = NewTicket(f"t-{number}", {"channel": "email", "via": "api", "from_agent": False}, given=False)
+    return Message(inner.kind, inner.key, ticket, inner.body, inner.content, inner.file, inner.line)
+
+
+@dataclass
+class Landed:
+    """A message that the fake helpdesk has."""
+
+    id: int
+    ticket: int
+    external_id: str
+    at: float
+
+
+# What a fake does with a post: apply it or not, and how to answer.
+Trick = Callable[["FakeHelpdesk", Request, Callable[[], Reply]], Reply]
+
+
+@dataclass
+class FakeHelpdesk:
+    """Keeps every message that arrives, without de-duplication, and shows them after `lag` seconds."""
+
+    lag: float = 0.0
+    latency: float = 0.1
+    strip: bool = False
+    tricks: list[Trick | None] = field(default_factory=list)
+    list_tricks: list[Trick | None] = field(default_factory=list)
+    random_trick: Callable[[], Trick | None] = lambda: None
+    landed: list[Landed] = field(default_factory=list)
+    calls: list[Request] = field(default_factory=list)
+    flying: dict[str, int] = field(default_factory=dict)
+    most_per_ticket: int = 0
+    page: int = 100
+
+    async def call(self, request: Request) -> Reply:
+        self.calls.append(request)
+        loop = asyncio.get_running_loop()
+        if request.method == "POST":
+            self.flying[request.path] = self.flying.get(request.path, 0) + 1
+            self.most_per_ticket = max(self.most_per_ticket, self.flying[request.path])
+        try:
+            await asyncio.sleep(self.latency)
+        finally:
+            if request.method == "POST":
+                self.flying[request.path] -= 1
+        queue = self.tricks if request.method == "POST" else self.list_tricks
+        trick = queue.pop(0) if queue else self.random_trick() if request.method == "POST" else None
+        answer = lambda: self._answer(request, loop.time())  # noqa: E731
+        return trick(self, request, answer) if trick else answer()
+
+    def _answer(self, request: Request, now: float) -> Reply:
+        if request.method == "POST":
+            return self._create(request, now)
+        if request.path == "/api/messages":
+            return self._list(dict(request.query), now)
+        if request.path == "/api/tickets":
+            wanted = dict(request.query)["external_id"]
+            shown = [{"id": item.ticket, "external_id": wanted} for item in self.landed if self._shows(item, now)]
+            return _json(200, {"data": [item for item in shown if self._ticket_external(item["id"]) == wanted], "meta": {}})
+        return _json(200, {"id": int(request.path.rsplit("/", 1)[1]), "messages": []})
+
+    def _ticket_external(self, ticket: int) -> str:
+        return next((f"t-{item.external_id[2:]}" for item in self.landed if item.ticket == ticket), "")
+
+    def _shows(self, item: Landed, now: float) -> bool:
+        return item.at + self.lag <= now
+
+    def _create(self, request: Request, now: float) -> Reply:
+        body = orjson.loads(request.body or b"{}")
+        number = 1000 + len(self.landed)
+        if request.path == "/api/tickets":
+            inner = body["messages"][0]
+            self.landed.append(Landed(number, 5000 + number, inner["external_id"], now))
+            echo = None if self.strip else body["external_id"]
+            return _json(201, {"id": 5000 + number, "external_id": echo, "messages": [{"id": number}]})
+        ticket = int(request.path.split("/")[3])
+        self.landed.append(Landed(number, ticket, "" if self.strip else body["external_id"], now))
+        return _json(201, {"id": number, "ticket_id": ticket, "external_id": None if self.strip else body["external_id"]})
+
+    def _list(self, query: dict[str, str], now: float) -> Reply:
+        items = [i for i in self.landed if i.ticket == int(query["ticket_id"]) and self._shows(i, now)]
+        start = int(query.get("cursor", "0"))
+        chunk = items[start : start + self.page]
+        rest = str(start + self.page) if start + self.page < len(items) else None
+        data = [{"id": item.id, "external_id": item.external_id, "ticket_id": item.ticket} for item in chunk]
+        return _json(200, {"data": data, "meta": {"next_cursor": rest}})
+
+    # The three questions that every test of the engine ends with.
+
+    def nothing_twice(self) -> bool:
+        known = [item.external_id for item in self.landed]
+        return len(known) == len(set(known))
+
+    def nothing_lost(self, messages: list[Message]) -> bool:
+        return {item.external_id for item in self.landed} == {item.external_id for item in messages}
+
+    def order_kept(self, messages: list[Message]) -> bool:
+        place = {item.external_id: index for index, item in enumerate(messages)}
+        for ticket in {item.ticket for item in self.landed}:
+            order = [place[item.external_id] for item in self.landed if item.ticket == ticket]
+            if order != sorted(order):
+                return False
+        return True
+
+
+def _json(status: int, body: Any, **fields: Any) -> Reply:
+    return Reply(Contact.ANSWERED, status, body, True, **fields)
+
+
+def drop_before(desk: FakeHelpdesk, request: Request, answer: Callable[[], Reply]) -> Reply:
+    return Reply(Contact.LOST, reason="the connection was lost")
+
+
+def drop_after(desk: FakeHelpdesk, request: Request, answer: Callable[[], Reply]) -> Reply:
+    answer()
+    return Reply(Contact.LOST, reason="the connection was lost")
+
+
+def refuse_connection(desk: FakeHelpdesk, request: Request, answer: Callable[[], Reply]) -> Reply:
+    return Reply(Contact.NEVER_LEFT, reason="the connection was refused")
+
+
+def garbage_after(desk: FakeHelpdesk, request: Request, answer: Callable[[], Reply]) -> Reply:
+    answer()
+    return Reply(Contact.ANSWERED, 200, None, False)
+
+
+def answers(status: int, body: Any = None, *, apply: bool = False, **fields: Any) -> Trick:
+    """A trick that answers with a status, before or after applying the request."""
+
+    def trick(desk: FakeHelpdesk, request: Request, answer: Callable[[], Reply]) -> Reply:
+        if apply:
+            answer()
+        return _json(status, {"error": {"msg": "said so"}} if body is None else body, **fields)
+
+    return trick
+
+
+def random_tricks(seed: int, share: float = 0.3) -> Callable[[], Trick | None]:
+    """Every kind of trouble, at random: the given share of posts meets one."""
+    random = Random(seed)
+    kinds = [
+        drop_before,
+        drop_after,
+        refuse_connection,
+        garbage_after,
+        answers(500),
+        answers(502, apply=True),
+        answers(503),
+        answers(429, retry_after="1"),
+        answers(201, [], apply=True),
+        answers(201, {"id": "17"}, apply=True),
+    ]
+    return lambda: random.choice(kinds) if random.random() < share else None
+
+
+@dataclass
+class FakeJournal:
+    """Keeps records in memory and refuses illegal moves."""
+
+    records: list[tuple[str, str, Any]] = field(default_factory=list)
+    states: dict[str, Standing] = field(default_factory=dict)
+    broken: Exception | None = None
+
+    def standing(self, key: str) -> Standing:
+        return self.states.get(key, UNTOUCHED)
+
+    def _move(self, key: str, standing: Standing) -> None:
+        before = self.standing(key).state
+        assert standing.state in MOVES[before], f"{before} -> {standing.state}"
+        self.states[key] = standing
+
+    def intent(self, intent: Intent) -> None:
+        if self.broken:
+            raise self.broken
+        self.records.append(("intent", intent.key, intent.attempt))
+        self._move(intent.key, Standing(State.INTENDED, intent.content, intent.attempt, external_id=intent.external_id))
+
+    def outcome(self, key: str, attempt: int, content: str, outcome: Outcome) -> None:
+        self.records.append(("outcome", key, outcome.state))
+        standing = Standing(outcome.state, content, attempt, outcome.message_id, outcome.ticket_id)
+        self._move(key, standing)
+
+    def retry(self, key: str, attempt: int, verdict: RetryVerdict, status: int, reason: str) -> None:
+        self.records.append(("retry", key, verdict))
+        self._move(key, Standing(State.PENDING, self.standing(key).content, attempt))

@@ -1,0 +1,1 @@
+"""Tests of the sandbox: the pure rooms with fake time, the server through a real client."""

@@ -1,0 +1,104 @@
+"""The front desk: credentials, tokens, revocation, quota and counting, on fake time."""
+
+import base64
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from bulkmsg.sandbox.api import Api
+from bulkmsg.sandbox.clock import Moment
+from bulkmsg.sandbox.front import Credentials, Front
+from bulkmsg.sandbox.model import Helpdesk
+from bulkmsg.sandbox.settings import SandboxSettings, SettingsError
+from bulkmsg.sandbox.wire import Call
+
+from .kit import KEY, NOON
+
+
+def at(seconds: float = 0.0) -> Moment:
+    return Moment(seconds, NOON + timedelta(seconds=seconds))
+
+
+def front(**settings: Any) -> Front:
+    chosen = SandboxSettings(**settings)
+    return Front(chosen, Api(Helpdesk(chosen, at())), at())
+
+
+def basic(text: str) -> str:
+    return "Basic " + base64.b64encode(text.encode()).decode()
+
+
+@pytest.mark.parametrize("good", [KEY, "Bearer anything", basic("a@b.c:k:with:colons")])
+def test_by_default_any_credentials_that_are_not_empty_count(good: str) -> None:
+    assert Credentials(SandboxSettings(), at()).accept(good, at())
+
+
+@pytest.mark.parametrize(
+    "bad", ["", "Bearer ", "Basic", "Basic !!!", basic(":key"), basic("a@b.c:"), basic("ab"), "Digest x"]
+)
+def test_empty_or_broken_credentials_never_count(bad: str) -> None:
+    assert not Credentials(SandboxSettings(), at()).accept(bad, at())
+
+
+def test_a_demanded_key_or_token_excludes_all_others() -> None:
+    key = Credentials(SandboxSettings(email="a@b.c", api_key="right"), at())
+    token = Credentials(SandboxSettings(token="right"), at())
+    assert [key.accept(each, at()) for each in (basic("A@b.c:right"), basic("a@b.c:wrong"), "Bearer right")] == [
+        True,
+        False,
+        False,
+    ]
+    assert [token.accept(each, at()) for each in ("Bearer right", "Bearer wrong", KEY)] == [True, False, False]
+
+
+def test_a_token_dies_of_age_and_a_refreshed_one_lives() -> None:
+    credentials = Credentials(SandboxSettings(token="old", token_life=10, refresh_token="r"), at())
+    assert credentials.accept("Bearer old", at(9.9))
+    assert not credentials.accept("Bearer old", at(10))
+    form = b"grant_type=refresh_token&refresh_token="
+    assert credentials.refresh(Call("POST", "/oauth/token", body=form + b"x"), at(10)).status == 400
+    assert credentials.refresh(Call("POST", "/oauth/token", body=form + b"r"), at(10)).status == 200
+    assert credentials.accept("Bearer sandbox-access-1", at(19))
+    assert not credentials.accept("Bearer sandbox-access-1", at(20))
+
+
+def test_settings_do_not_show_their_secrets() -> None:
+    shown = repr(SandboxSettings(email="a@b.c", api_key="hush", token="hush", refresh_token="hush"))
+    assert "hush" not in shown
+
+
+def test_a_throttled_call_is_turned_away_first_and_counted() -> None:
+    desk = front(limit=1, window=20.0)
+    call = Call("POST", "/api/tickets/5/messages", authorization=KEY)
+    assert desk.admit(call, at()).answer is None
+    second = desk.admit(call, at(0.1))
+    assert second.answer is not None
+    assert (second.answer.status, second.answer.headers["Retry-after"], second.header) == (429, "20", "1/1")
+    assert desk.throttled == 1
+    assert desk.requests == {"POST /api/tickets/{id}/messages": 2}
+
+
+def test_refused_credentials_cost_budget_too() -> None:
+    desk = front(limit=2)
+    assert [desk.admit(Call("GET", "/api/account"), at()).header for _ in range(2)] == ["1/2", "2/2"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"limit": 0}, "limit: must be at least 1"),
+        ({"window": 0}, "window: must be more than 0"),
+        ({"window": float("nan")}, "window: must be more than 0"),
+        ({"port": 70000}, "port"),
+        ({"list_lag": -1}, "list_lag: must not be negative"),
+        ({"latency": (2.0, 1.0)}, "latency"),
+        ({"limiter": "token"}, "limiter: must be leaky or window"),
+        ({"external_ids": "lose"}, "external_ids"),
+        ({"email": "a@b.c"}, "email: goes together with api_key"),
+        ({"success_status": 302}, "success_status"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused_by_name(settings: dict[str, Any], said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        SandboxSettings(**settings)
