@@ -58,7 +58,9 @@ def _from_file(path: Path, name: str, warnings: list[str]) -> str:
         try:
             mode = os.fstat(descriptor).st_mode
             if not stat.S_ISREG(mode):
-                raise Refused(f"{name} does not name a regular file", "give the path of a file that holds the value alone")
+                raise Refused(
+                    f"{name} does not name a regular file", "give the path of a file that holds the value alone"
+                )
             text = os.read(descriptor, _LONGEST + 1).decode().removesuffix("\n").removesuffix("\r")
         finally:
             os.close(descriptor)

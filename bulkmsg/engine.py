@@ -46,6 +46,7 @@ from bulkmsg.source import Json
 LOOK_AHEAD = 1000
 LOOK_AHEAD_BYTES = 32_000_000
 DRAIN_SECONDS = 30.0
+_INSTANT = 1e-6  # a wait so short that a clock may not move by it
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +96,13 @@ class Desk:
     def __post_init__(self) -> None:
         self._turn = asyncio.Lock()
         self._changed = asyncio.Event()
+        self._stopping = asyncio.Event()
 
     def stop(self, halt: Halt) -> None:
         """Let nothing new start; the first reason stays."""
         if self.halt is None:
             self.halt = halt
+        self._stopping.set()
         self._changed.set()
 
     async def sleep(self, seconds: float) -> None:
@@ -108,12 +111,11 @@ class Desk:
         Raises:
             Stopped: the run is stopping.
         """
-        loop = asyncio.get_running_loop()
-        until = loop.time() + seconds
-        while self.halt is None and (left := until - loop.time()) > 0:
-            await self._change_within(left)
-        if self.halt is not None:
-            raise Stopped
+        try:
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+        except TimeoutError:
+            return
+        raise Stopped
 
     async def _change_within(self, seconds: float) -> None:
         self._changed.clear()
@@ -154,7 +156,7 @@ class Desk:
             wait = max(self.pacer.wait(now), self.breaker.wait(now))
             if self.in_flight >= self.concurrency:
                 wait = math.inf
-            if wait <= 0:
+            if wait < _INSTANT:
                 self.waiting = ""
                 return
             self._say_waiting(now)

@@ -30,7 +30,8 @@ from bulkmsg.settings import Rate
 # and what others send between two of our answers. It costs its requests once in a run, not once a second.
 _MARGIN = 0.1
 _MARGIN_AT_MOST = 0.25
-# Without a word for this part of the window, and for some slots, and with nothing under way, the level is unknown again.
+_DOUBLINGS_AT_MOST = 2
+# With nothing under way, and no word for this part of the window and for some slots, the level is unknown again.
 _STALE = 0.25
 _STALE_SLOTS = 3
 # A count that falls by this part of the limit more than a bucket leaks is no bucket's.
@@ -38,8 +39,8 @@ _FALL = 0.25
 # The log's window is longer than the helpdesk's by the jitter seen one way, within these parts of it.
 _SLACK_AT_LEAST = 0.005
 _SLACK_AT_MOST = 0.05
-# For so many windows we remember what others use, where windows are counted: one let 80 refusals into half an hour of
-# others at 0.5 a second, three let in about 15, and leave the rest of the room to them.
+# For so many windows we remember what others use, where windows are counted. Longer means fewer refusals, ours and
+# theirs, and less of the room for us: our own bursts hide theirs from us for most of a window.
 _MEMORY = 3.0
 # A shorter wait is rounding; a sleep of that length might not move the clock.
 _TINY = 1e-6
@@ -148,7 +149,7 @@ class Pacer:
         return max(0.0, self._until - now)
 
     def wait(self, now: float) -> float:
-        """Seconds until the next request may start: 0.0 now, `math.inf` once an answer has arrived."""
+        """Seconds until the next request may start: 0.0 is now, `math.inf` is not before an answer has arrived."""
         if self._flights and (self._probing or self._limit == 1):
             return math.inf
         known = self._log_wait(now) if self._logging else self._mirror.wait(now, self._limit - self._margin)
@@ -172,7 +173,7 @@ class Pacer:
         flight = self._land(token, now)
         self._hear(flight, now, limit)
         if used is not None and used >= 0 and now - flight.start < self._server.window:
-            self._correct(flight.start, now, used)
+            self._correct(flight.start, now, min(used, self._limit))
 
     def lost(self, token: int, now: float) -> None:
         """No answer: it may have been counted, so it stays counted; it taught nothing."""
@@ -187,13 +188,14 @@ class Pacer:
         self._hear(flight, now, limit)
         self._until = max(self._until, now + retry_after)
         if not flight.probe and flight.start >= self._throttled_at:
-            self._doublings += 1
+            self._doublings = min(self._doublings + 1, _DOUBLINGS_AT_MOST)
             self._counting = _AFTER_REFUSAL.get(self._counting, self._counting)
         self._throttled_at = now
-        self._starts.remove(flight.start)
+        if flight.start in self._starts:  # refused, so not counted (Gorgias reference, "Rate Limits")
+            self._starts.remove(flight.start)
         self._mirror.drain(now)
         self._mirror.level = max(self._mirror.level, self._limit)
-        self._see_others(flight.start, now, self._limit if used is None else used)
+        self._see_others(flight.start, now, self._limit if used is None else min(used, self._limit))
 
     @property
     def _logging(self) -> bool:
@@ -220,7 +222,7 @@ class Pacer:
     def _margin(self) -> float:
         if self._limit == 1:
             return 0.0
-        wanted = self._limit * _MARGIN * 2**self._doublings
+        wanted = self._limit * _MARGIN * 2.0**self._doublings
         return max(1.0, min(wanted, self._limit * _MARGIN_AT_MOST))
 
     @property
@@ -249,8 +251,9 @@ class Pacer:
         self._slowest = max(self._slowest, now - flight.start)
         if limit is not None and limit >= 1 and limit != self._told:
             self._told = limit
-            self._ours.drain(now)
-            self._mirror.drain(now)
+            for bucket in (self._ours, self._mirror):
+                bucket.drain(now)
+                bucket.level = min(bucket.level, limit)
             self._retune()
 
     def _correct(self, start: float, now: float, used: int) -> None:

@@ -50,7 +50,7 @@ class Template:
     def __init__(self, value: dict[str, Json], columns: tuple[str, ...]) -> None:
         self.troubles: list[TemplateTrouble] = []
         self._columns = columns
-        self._plain = SandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)  # noqa: S701
+        self._plain = SandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)
         self._html = SandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=True)
         self._names = {column: identifier(column) for column in columns}
         self._check_names()

@@ -27,7 +27,9 @@ def message(number: int, ticket: int = 1, kind: Kind = Kind.INCOMING, **body: An
         **body,
     }
     fields = {name: value for name, value in fields.items() if value is not None}
-    return Message(kind, f"k-{number}", ExistingTicket(ticket), fields, short_hash(canonical(fields)), "batch.yaml", number)
+    return Message(
+        kind, f"k-{number}", ExistingTicket(ticket), fields, short_hash(canonical(fields)), "batch.yaml", number
+    )
 
 
 def new_ticket(number: int, **body: Any) -> Message:
@@ -70,13 +72,14 @@ class FakeHelpdesk:
     async def call(self, request: Request) -> Reply:
         self.calls.append(request)
         loop = asyncio.get_running_loop()
-        if request.method == "POST":
+        on_ticket = request.method == "POST" and request.path != "/api/tickets"
+        if on_ticket:
             self.flying[request.path] = self.flying.get(request.path, 0) + 1
             self.most_per_ticket = max(self.most_per_ticket, self.flying[request.path])
         try:
             await asyncio.sleep(self.latency)
         finally:
-            if request.method == "POST":
+            if on_ticket:
                 self.flying[request.path] -= 1
         queue = self.tricks if request.method == "POST" else self.list_tricks
         trick = queue.pop(0) if queue else self.random_trick() if request.method == "POST" else None
@@ -91,7 +94,9 @@ class FakeHelpdesk:
         if request.path == "/api/tickets":
             wanted = dict(request.query)["external_id"]
             shown = [{"id": item.ticket, "external_id": wanted} for item in self.landed if self._shows(item, now)]
-            return _json(200, {"data": [item for item in shown if self._ticket_external(item["id"]) == wanted], "meta": {}})
+            return _json(
+                200, {"data": [item for item in shown if self._ticket_external(item["id"]) == wanted], "meta": {}}
+            )
         return _json(200, {"id": int(request.path.rsplit("/", 1)[1]), "messages": []})
 
     def _ticket_external(self, ticket: int) -> str:
@@ -110,7 +115,9 @@ class FakeHelpdesk:
             return _json(201, {"id": 5000 + number, "external_id": echo, "messages": [{"id": number}]})
         ticket = int(request.path.split("/")[3])
         self.landed.append(Landed(number, ticket, "" if self.strip else body["external_id"], now))
-        return _json(201, {"id": number, "ticket_id": ticket, "external_id": None if self.strip else body["external_id"]})
+        return _json(
+            201, {"id": number, "ticket_id": ticket, "external_id": None if self.strip else body["external_id"]}
+        )
 
     def _list(self, query: dict[str, str], now: float) -> Reply:
         items = [i for i in self.landed if i.ticket == int(query["ticket_id"]) and self._shows(i, now)]

@@ -63,6 +63,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def _thread_done(self, future: asyncio.Future[Any]) -> None:
         self._jumper.threads -= 1
 
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ASYNC109
+        self._jumper.threads += 1
+        await super().shutdown_default_executor()
+        self._jumper.threads -= 1
+
     def _jump(self, seconds: float | None) -> None:
         if seconds is None:
             raise Deadlock(f"nothing is scheduled, and these wait for ever: {self._waiting()}")

@@ -1,8 +1,8 @@
 """Running a batch: prepare (nothing leaves), then send, with the progress log beside it.
 
-    prepare   survey, credentials, the log opened and held against the batch; refuses what must be refused
-    Prepared  what the caller shows and asks about
-    send      the helpdesk's word on who we are, a look for messages of a lost log, then the engine
+prepare   survey, credentials, the log opened and held against the batch; refuses what must be refused
+Prepared  what the caller shows and asks about
+send      the helpdesk's word on who we are, a look for messages of a lost log, then the engine
 """
 
 from __future__ import annotations
@@ -237,7 +237,9 @@ def _refuse_edits(prepared: Prepared) -> None:
         raise InvalidBatch(f"entries that were sent seem to have been edited: {keys} are gone, others are new", hint)
     if found.removed_count and prepared.mode is Mode.SEND and not options.allow_removed:
         keys = ", ".join(found.removed)
-        more = f" and {found.removed_count - len(found.removed)} more" if found.removed_count > len(found.removed) else ""
+        more = (
+            f" and {found.removed_count - len(found.removed)} more" if found.removed_count > len(found.removed) else ""
+        )
         hint = "put them back, or add --allow-removed if they were taken out on purpose"
         raise InvalidBatch(f"the batch no longer holds messages that were sent or are in doubt: {keys}{more}", hint)
 
@@ -522,4 +524,3 @@ def send(sending: Sending) -> RunResult:
 
 def utc_now() -> datetime:
     return datetime.now(UTC)
-

@@ -183,6 +183,7 @@ def _open_reserve(reserve: Path, path: Path) -> int:
             _demand_own_file(fd, reserve)
             _lock(fd, path)
             if _same(fd, reserve):
+                os.fchmod(fd, 0o600)
                 return fd
         except BaseException:
             os.close(fd)

@@ -15,9 +15,9 @@ has to be such a record and nothing else:
 
 A whole record at the very end is never cut. Where just its newline is missing, or one other byte or zeroes
 stand in its place, it is kept and its newline is written again: it may be an intent that has left. A whole
-record with anything more behind it, and an unsound line with its newline and without such zeroes, cannot come
-from a torn write. That is damage, as is anything unsound before the end, and then nothing is cut, because
-nothing says what is missing.
+record with anything more behind it, bytes in which a second record begins, and an unsound line with its
+newline and without such zeroes cannot come from a torn write. That is damage, as is anything unsound before
+the end, and then nothing is cut, because nothing says what is missing.
 
 After a failed fsync several outcomes may stand there unsafe. If they are then lost, more than a tail is torn,
 and the log is refused: late, but nothing is sent twice.
@@ -41,6 +41,7 @@ from bulkmsg.source import Json
 
 _SECTOR = 512
 _ZEROES = b"\0" * 8
+_BEGINNING = b'{"record":'
 _DAMAGE_HINT = (
     "nothing was sent now; restore a sound copy if you have one; keep the damaged file, it may be"
     " the only witness of what was sent, and move it aside only if you are sure which messages exist in the helpdesk"
@@ -94,7 +95,7 @@ def _records(stream: BinaryIO, begun: Scan, name: str) -> Scan:
 def _tail(line: bytes, stream: BinaryIO, sound: Scan, number: int, name: str) -> Scan:
     """Judge the first line that is not whole."""
     whole = find_record(line, sound.last_sum)
-    if not _only_zeroes(stream):
+    if _BEGINNING in line[1:] or not _only_zeroes(stream):
         _damaged(name, number)
     if whole is not None:
         return _unended(whole, line[len(whole) - 1 :], sound, number, name)

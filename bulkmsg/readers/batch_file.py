@@ -82,9 +82,7 @@ class Reading:
         stop = not _header_is_below(self.path, self.name)
         with opened as file:
             for item in nodes(file, encoding=self.encoding or "utf-8", stop_at_streams=stop):
-                if isinstance(item, Diagnostic):
-                    yield item
-                elif len(item.path) == 1 and item.path[0] not in SECTIONS:
+                if isinstance(item, Diagnostic) or (len(item.path) == 1 and item.path[0] not in SECTIONS):
                     yield item
 
     def entries(self, known: frozenset[str]) -> Iterator[Entry | Diagnostic]:
@@ -175,7 +173,9 @@ class Reading:
         tabs = file.name.lower().removesuffix(".gz").endswith(".tsv")
         delimiter = block.delimiter or self.delimiter or ("\t" if tabs else ",")
         if len(delimiter) != 1:
-            yield finding("BM116", "`delimiter` must be one character", "write it like `\";\"`", block.place, ("delimiter",))
+            yield finding(
+                "BM116", "`delimiter` must be one character", 'write it like `";"`', block.place, ("delimiter",)
+            )
             return
         sheet: Sheet | None = None
         section = block.section
@@ -230,9 +230,11 @@ def _block_findings(item: Node) -> Iterator[Diagnostic]:
         elif value is not None and not isinstance(value, expected):
             kind = "a mapping" if expected is dict else "text"
             yield _block_finding(item, f"`{name}` must be {kind}", "see `bulkmsg schema batch`", (name,))
-    for column, other in (item.value.get("columns") or {}).items() if isinstance(item.value.get("columns"), dict) else ():
+    for column, other in (
+        (item.value.get("columns") or {}).items() if isinstance(item.value.get("columns"), dict) else ()
+    ):
         if not isinstance(other, str):
-            hint = "write it as `columns: {\"E-mail\": email}`"
+            hint = 'write it as `columns: {"E-mail": email}`'
             yield _block_finding(item, f"the new name of column {column!r} must be text", hint, ("columns", column))
 
 
@@ -276,4 +278,3 @@ def _scan_for_late_header(file: InputFile) -> bool:
             return True
         tail = b"\n" + text[-64:].rpartition(b"\n")[2] if b"\n" in text[-64:] else b"x"
     return False
-

@@ -19,6 +19,8 @@ from bulkmsg.source import Path, Place, Position, Row
 
 MAX_CELL = 2_000_000  # characters; more is taken for a quote that is never closed
 MAX_LINE = 4_000_000  # bytes of one physical line
+_MAX_PIECES = 512  # pieces of the file, some 32 kB each, that one row may go through
+_MAX_ROW_LINES = 500_000
 _DELIMITERS = (";", "\t", "|", ",")
 
 
@@ -80,7 +82,7 @@ def rows(file: InputFile, *, delimiter: str = ",", encoding: str = "utf-8") -> I
     """The header as `Columns`, then each data row as `Row`, and what is wrong in between. Never raises for the content.
 
     Rows that do not fit the header are findings (BM112) and not yielded; blank rows are counted and told of once, at
-    the end (BM119). Nothing follows a header, an encoding or a delimiter that is wrong, or a quote that is never closed.
+    the end (BM119). Nothing follows a wrong header, encoding or delimiter, or a quote that is never closed.
     """
     if len(delimiter) != 1 or delimiter in '"\r\n\0 ':
         message = f"the delimiter `{shown(delimiter)}` is not one character that can part cells"
@@ -132,14 +134,26 @@ class _Table:
 
     def _batches(self) -> Iterator[list[str]]:
         """Physical lines with their ends, many at once; keeps those of a row that goes on."""
+        pieces = 0
         for batch in self._source:
             try:
                 new = list(map(bytes.decode, batch))
             except UnicodeDecodeError:
                 self._source.refuse()
-            self._lines = self._lines[self._done - self._first :] + new
+            pieces = pieces + 1 if self._done == self._first else 0
+            del self._lines[: self._done - self._first]
+            self._lines += new
             self._first = self._done
+            if pieces > _MAX_PIECES or len(self._lines) > _MAX_ROW_LINES:
+                raise Unreadable(self._endless_row())
             yield new
+
+    def _endless_row(self) -> Diagnostic:
+        opened, column, _ = _last_quote("".join(self._lines), self.delimiter)
+        line = self._done + 1
+        message = f"the row that begins on line {line} has no end within {len(self._lines):,} lines"
+        hint = "look for a quote that is never closed; it begins here at the latest"
+        return file_finding("BM117", message, hint, self.name, line + opened, column + 1)
 
     def read(self) -> Iterator[Columns | Row | Diagnostic]:
         header = self._header()
@@ -149,7 +163,9 @@ class _Table:
         yield from self._rows()
         if self._blank:
             count = "1 blank row was" if self._blank == 1 else f"{self._blank:,} blank rows were"
-            yield file_finding("BM119", f"{count} skipped", "remove them if they are no intention", self.name, self._first_blank, 1)
+            yield file_finding(
+                "BM119", f"{count} skipped", "remove them if they are no intention", self.name, self._first_blank, 1
+            )
 
     # The header.
 
@@ -181,26 +197,35 @@ class _Table:
             return None
         if names[0].lower().startswith("sep="):
             hint = 'remove this line, which only Excel knows, and say `delimiter: ";"` (`--delimiter ";"`) if need be'
-            return file_finding("BM111", "the first line is Excel's `sep=`, not a header", hint, self.name, place.line, 1)
+            return file_finding(
+                "BM111", "the first line is Excel's `sep=`, not a header", hint, self.name, place.line, 1
+            )
         likely = max(found, key=names[0].count)
         written = "\\t" if likely == "\t" else likely
         shell = r"$'\t'" if likely == "\t" else f"'{likely}'"
-        message = f"the header is one single column: it looks as if the delimiter is '{written}', not '{shown(self.delimiter)}'"
+        message = (
+            f"the header is one single column: the delimiter looks to be '{written}', not '{shown(self.delimiter)}'"
+        )
         hint = f'say `delimiter: "{written}"` or `--delimiter {shell}`'
         return file_finding("BM118", message, hint, self.name, place.line, 1)
 
     def _wrong_names(self, names: list[str], place: Place) -> Diagnostic | None:
         seen: dict[str, int] = {}
         for index, column in enumerate(names):
-            at = place.at((index,))
             if not column:
-                message = f"column {index + 1} has no name"
-                return file_finding("BM111", message, "name every column, or remove the empty ones", self.name, at.line, at.column)
+                return self._wrong_name(
+                    f"column {index + 1} has no name", "name every column, or remove the empty ones", place, index
+                )
             if column in seen:
-                message = f"the column `{shown(column)}` stands twice in the header, as column {seen[column] + 1} and {index + 1}"
-                return file_finding("BM111", message, "rename or remove one of them", self.name, at.line, at.column)
+                twice = f"as column {seen[column] + 1} and as column {index + 1}"
+                message = f"the column `{shown(column)}` stands twice in the header, {twice}"
+                return self._wrong_name(message, "rename or remove one of them", place, index)
             seen[column] = index
         return None
+
+    def _wrong_name(self, message: str, hint: str, place: Place, index: int) -> Diagnostic:
+        at = place.at((index,))
+        return file_finding("BM111", message, hint, self.name, at.line, at.column)
 
     # The rows.
 
@@ -249,10 +274,14 @@ class _Table:
         opened, column, closed = _last_quote(text, self.delimiter)
         at = line + opened
         if "expected after" in str(error):
-            message = f"in {what}, text stands after the quote that closes a cell; the cell's first quote is on line {at}, column {column + 1}"
+            message = (
+                f"in {what}, text stands after the quote that closes the cell begun on line {at}, column {column + 1}"
+            )
             if closed > opened:
                 message += f", the closing one on line {line + closed}"
-            hint = 'write a quote inside a quoted cell twice, as in "5"" pipe"; check that the quotes around it are meant'
+            hint = (
+                'write a quote inside a quoted cell twice, as in "5"" pipe"; check that the quotes around it are meant'
+            )
             return file_finding("BM117", message, hint, self.name, at, column + 1), False
         if "field larger" in str(error):
             message = f"in {what}, the cell that begins on line {at} goes on for more than {MAX_CELL:,} characters"
@@ -263,7 +292,7 @@ class _Table:
 
 
 def _last_quote(text: str, delimiter: str) -> tuple[int, int, int]:
-    """Where the quoted cell that a row breaks in begins (0-based line and column), and lines from the row to its end."""
+    """Where the quoted cell that a row breaks in begins (0-based line and column), and the line of its end."""
     start = 0
     while True:
         quoted = text[start : start + 1] == '"'

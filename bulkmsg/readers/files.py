@@ -115,7 +115,7 @@ def open_input(path: Path, name: str, *, hashed: bool = True) -> InputFile | Dia
     the sha256 where nobody asks for `digest`.
     """
     try:
-        if wrong := _not_a_file(os.stat(path).st_mode, name):
+        if wrong := _not_a_file(path.stat().st_mode, name):
             return wrong
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
         # It may have been replaced between the look and the opening.
@@ -137,8 +137,12 @@ def _not_a_file(mode: int, name: str) -> Diagnostic | None:
 def _unreadable(error: Exception, name: str) -> Diagnostic:
     label = shown(name)
     if isinstance(error, FileNotFoundError):
-        return file_finding("BM101", f"`{label}` does not exist", "check the name; names are relative to the file that names them", name)
+        return file_finding(
+            "BM101", f"`{label}` does not exist", "check the name; names are relative to the file that names them", name
+        )
     if isinstance(error, PermissionError):
-        return file_finding("BM101", f"`{label}` may not be read", "give yourself the right to read it: `chmod u+r`", name)
+        return file_finding(
+            "BM101", f"`{label}` may not be read", "give yourself the right to read it: `chmod u+r`", name
+        )
     reason = error.strerror if isinstance(error, OSError) and error.strerror else "its name is no file name"
     return file_finding("BM101", f"`{label}` cannot be read: {reason}", "check the name and the disk", name)

@@ -18,11 +18,13 @@ CHUNK = 1 << 15  # bytes read at once
 
 _UTF8 = frozenset({"utf-8", "utf-8-sig"})
 # Text to Python, but not what people write in files: escapes, host names, and encodings that depend on the machine.
-_NOT_FOR_FILES = frozenset({"unicode-escape", "raw-unicode-escape", "idna", "punycode", "utf-7", "undefined", "mbcs", "oem"})
+_NOT_FOR_FILES = frozenset(
+    {"unicode-escape", "raw-unicode-escape", "idna", "punycode", "utf-7", "undefined", "mbcs", "oem"}
+)
 _SAMPLE = bytes(range(32, 127)) + b"\t\r\n"
 
 
-class Unreadable(Exception):  # noqa: N818 - it carries a finding, it is no error of ours
+class Unreadable(Exception):
     """Reading cannot go on. Raised and caught inside `readers` only; outside, its diagnostic is yielded."""
 
     def __init__(self, diagnostic: Diagnostic) -> None:
@@ -201,20 +203,26 @@ class ByteLines:
         self._source = _utf8_chunks(file) if known in _UTF8 else _recoded_chunks(TextStream(file, known))
 
     def __iter__(self) -> Iterator[list[bytes]]:
-        tail = b""
+        pieces: list[bytes] = []  # of a line whose end is not read yet
+        size = 0
         for data in self._source:
+            if not self._batch and not pieces and data.startswith(codecs.BOM_UTF8):
+                data = data.removeprefix(codecs.BOM_UTF8)
+                self._offset = len(codecs.BOM_UTF8)
             if b"\0" in data:
-                self._refuse_nul(tail + data)
-            data = tail + data
+                self._refuse_nul(b"".join(pieces) + data)
             # A CR at the very end may be half of a CR LF.
-            cut = max(data.rfind(b"\n"), data.rfind(b"\r", len(tail) - 1 if tail else 0, len(data) - 1)) + 1
-            tail = data[cut:]
-            if len(tail) > self.longest:
-                self._refuse_length()
+            cut = max(data.rfind(b"\n"), data.rfind(b"\r", 0, len(data) - 1)) + 1
             if cut:
-                yield self._next(data[:cut])
-        if tail:
-            yield self._next(tail)
+                pieces.append(data[:cut])
+                yield self._next(b"".join(pieces))
+                data, pieces, size = data[cut:], [], 0
+            pieces.append(data)
+            size += len(data)
+            if size > self.longest:
+                self._refuse_length()
+        if size:
+            yield self._next(b"".join(pieces))
 
     def _next(self, data: bytes) -> list[bytes]:
         self.before += len(self._batch)
@@ -253,7 +261,6 @@ def _utf8_chunks(file: InputFile) -> Iterator[bytes]:
         raise Unreadable(other)
     # A short first read could part the mark, if at all, in an archive.
     data = data if len(data) >= 3 else data + file.read(CHUNK)
-    data = data.removeprefix(codecs.BOM_UTF8)  # `digest` has seen it; offsets count from behind it
     while data:
         yield data
         data = file.read(CHUNK)

@@ -7,7 +7,7 @@ speak YAML 1.1, keep the last of two equal keys, and copy or follow aliases with
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,18 +52,28 @@ Event = Any
 def _parser(stream: YamlFeed | io.StringIO) -> Callable[[], Event]:
     """The parser's `get_event`: libyaml's, or the same in Python, about 40 times slower, where that is missing."""
     if HAS_LIBYAML:
-        from yaml.cyaml import CParser
+        from yaml import cyaml
 
-        parse: Callable[[], Event] = CParser(stream).get_event
+        parse: Callable[[], Event] = cyaml.CParser(stream).get_event  # type: ignore[attr-defined]
         return parse
-    return _PureParser(stream).get_event  # type: ignore[no-any-return, no-untyped-call]
+    return _PureParser(stream).get_event
 
 
 class _PureParser(yaml.reader.Reader, yaml.scanner.Scanner, yaml.parser.Parser):
     def __init__(self, stream: YamlFeed | io.StringIO) -> None:
-        yaml.reader.Reader.__init__(self, stream)  # type: ignore[arg-type]
+        yaml.reader.Reader.__init__(self, stream)
         yaml.scanner.Scanner.__init__(self)
         yaml.parser.Parser.__init__(self)
+
+    def get_event(self) -> Event:
+        event = super().get_event()
+        if type(event) is ScalarEvent and event.style == '"' and _has_surrogate(event.value):
+            raise yaml.scanner.ScannerError(problem="invalid Unicode character escape", problem_mark=event.start_mark)
+        return event
+
+
+def _has_surrogate(text: str) -> bool:
+    return any("\ud800" <= char <= "\udfff" for char in text)
 
 
 def nodes(
@@ -95,7 +105,9 @@ def nodes(
 
 def _complaint(error: Exception, feed: YamlFeed, name: str) -> Diagnostic:
     if isinstance(error, yaml.MarkedYAMLError):
-        said = Complaint(error.problem or "", error.context or "", error.problem_mark, error.context_mark, feed.line_text)
+        said = Complaint(
+            error.problem or "", error.context or "", error.problem_mark, error.context_mark, feed.line_text
+        )
         return explained(said, name)
     if isinstance(error, yaml.reader.ReaderError):
         line, column = feed.position(error.position, in_bytes=HAS_LIBYAML)
@@ -197,7 +209,7 @@ class _Document:
         hint = "a batch is a mapping with `version: 1` and `messages:` or `tickets:`; a file named by `from:` is a list"
         return file_finding("BM109", message, hint, self._name, at.line, at.column)
 
-    def _fields(self, streams: frozenset[str], stop: bool) -> Iterator[Node | Diagnostic]:
+    def _fields(self, streams: frozenset[str], stop: bool) -> Generator[Node | Diagnostic, None, bool]:
         """The fields of a top-level mapping; the generator's value is whether it stopped before a stream."""
         seen: dict[str, Position] = {}
         while True:
@@ -208,21 +220,26 @@ class _Document:
             key = self._top_key(name, seen)
             event = self._get()
             self._begin(event)
-            streamed = key in streams and self._is_list(event)
+            streamed = key is not None and key in streams and self._is_list(event)
             if streamed and stop:
                 return True
             if streamed and type(event) is SequenceStartEvent:
                 yield from self._stream(str(key), event)
-                continue
-            value = self._value(event, 2)
-            place = self._place(event, position(name.start_mark))
-            if self.findings or key is None:
-                yield from self._taken()
-            elif streamed:
-                spot = Spot(self._name, *_pair(position(event.start_mark)))
-                yield from (Node((key, index), item, spot) for index, item in enumerate(value))
             else:
-                yield self._node((key,), value, place)
+                yield from self._field(key, name, event, streamed)
+
+    def _field(self, key: str | None, name: Event, event: Event, streamed: bool) -> Iterator[Node | Diagnostic]:
+        """A top-level field that is read whole: a header field, or an alias to a list of entries."""
+        value = self._value(event, 2)
+        place = self._place(event, position(name.start_mark))
+        if self.findings or key is None:
+            yield from self._taken()
+        elif streamed:
+            at = position(event.start_mark)
+            spot = Spot(self._name, at.line, at.column)
+            yield from (self._node((key, index), item, spot) for index, item in enumerate(value))
+        else:
+            yield self._node((key,), value, place)
 
     def _top_key(self, event: Event, seen: dict[str, Position]) -> str | None:
         key = self._key(event, 1)
@@ -244,7 +261,7 @@ class _Document:
     def _is_list(self, event: Event) -> bool:
         if type(event) is not AliasEvent:
             return type(event) is SequenceStartEvent
-        anchor = self._anchors.get(event.anchor)
+        anchor = self._anchors.get(str(event.anchor))
         return anchor is not None and isinstance(anchor.value, list)
 
     def _stream(self, key: str, event: Event) -> Iterator[Node | Diagnostic]:
@@ -428,9 +445,13 @@ class _Document:
 
     def _merged(self, merges: list[Json] | None, value: Json, name: Event, event: Event) -> list[Json]:
         if merges is not None:
-            self._find("BM104", "the merge key `<<` is given twice", "merge a list: `<<: [*a, *b]`", position(name.start_mark))
+            self._find(
+                "BM104", "the merge key `<<` is given twice", "merge a list: `<<: [*a, *b]`", position(name.start_mark)
+            )
             return merges
         found = value if isinstance(value, list) else [value]
+        if value is None and self.findings:
+            return []  # an alias that was refused already
         if not found or not all(isinstance(item, dict) for item in found):
             message = "a merge key `<<` takes a mapping or a list of mappings"
             self._find("BM103", message, "write `<<: *name` or `<<: [*one, *two]`", position(event.start_mark))
@@ -514,7 +535,10 @@ def _key_trouble(event: Event, value: Json) -> tuple[str, str]:
         return "a field's name is a list or a mapping here", "names are text; check the dashes and the indentation"
     text = getattr(event, "value", "")
     if text == "":
-        return "a field's name is missing before the colon", "write `name: value`; a text that begins with a colon must be quoted"
+        return (
+            "a field's name is missing before the colon",
+            "write `name: value`; a text that begins with a colon must be quoted",
+        )
     return f"the name `{shown(text)}` is not text", f"quote it: '{shown(text, 40)}':"
 
 
@@ -524,12 +548,16 @@ def _alias_trouble(name: str, anchor: _Anchor | None) -> tuple[str, str, str]:
         hint = f"define it above with `&{label}`; a text that begins with * must be quoted"
         return "BM103", f"the alias `*{label}` names no anchor above it", hint
     if anchor.state == "open":
-        return "BM107", f"the alias `*{label}` stands inside the very value it repeats", "a value cannot hold itself: remove the alias"
-    return "BM107", f"the alias `*{label}` repeats a whole list of entries", "entries are read once, one by one: write them out, or use `from:`"
-
-
-def _pair(at: Position) -> tuple[int, int]:
-    return at.line, at.column
+        return (
+            "BM107",
+            f"the alias `*{label}` stands inside the very value it repeats",
+            "a value cannot hold itself: remove the alias",
+        )
+    return (
+        "BM107",
+        f"the alias `*{label}` repeats a whole list of entries",
+        "entries are read once, one by one: write them out, or use `from:`",
+    )
 
 
 def _restored(value: Json) -> Json:

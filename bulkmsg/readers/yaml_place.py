@@ -38,9 +38,16 @@ class YamlPlace:
     __slots__ = ("_base", "_end", "_key", "_parse", "_start", "_texts", "file")
 
     def __init__(
-        self, file: str, start: Any, end: Any, texts: tuple[str, ...], base: int, parse: Parse, key: Position | None = None
+        self,
+        file: str,
+        start: Any,
+        end: Any,
+        texts: tuple[str, ...],
+        base: int,
+        parse: Parse,
+        key: Position | None = None,
     ) -> None:
-        # Marks of the parser for the entry's start and end, which count characters of the file; `texts` begin at `base`.
+        # `start` and `end` are the parser's marks, which count characters of the file; `texts` begin at `base`.
         self.file = file
         self._start = start
         self._end = end

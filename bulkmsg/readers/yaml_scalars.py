@@ -11,7 +11,7 @@ from bulkmsg.source import Json
 
 EXACT = 2**53  # integers up to here survive in every JSON reader, the helpdesk's and the browser's included
 
-WORDS: dict[str, None | bool] = {
+WORDS: dict[str, bool | None] = {
     "": None,
     "~": None,
     "null": None,
@@ -74,7 +74,9 @@ def _number(text: str) -> Json | Refusal:
 
 def _lossy(text: str, why: str) -> Refusal:
     quoted = f"'{text}'" if len(text) <= 40 else "'...'"
-    return Refusal("BM106", f"the number `{shown(text, 24)}` {why}", f"if it is text, such as an order number, quote it: {quoted}")
+    return Refusal(
+        "BM106", f"the number `{shown(text, 24)}` {why}", f"if it is text, such as an order number, quote it: {quoted}"
+    )
 
 
 _PREFIX = "tag:yaml.org,2002:"
@@ -94,7 +96,11 @@ def tagged(text: str, tag: str) -> Json | Refusal:
     if core == "float" and type(value) is int:
         return float(value)
     if _kind(value) != core:
-        return Refusal("BM105", f"a value tagged `!!{core}` is not of that kind", "leave the tag out, and quote the value if it is text")
+        return Refusal(
+            "BM105",
+            f"a value tagged `!!{core}` is not of that kind",
+            "leave the tag out, and quote the value if it is text",
+        )
     return value
 
 

@@ -54,7 +54,11 @@ Explained = tuple[str, str, Any] | None
 def _character(it: Complaint) -> Explained:
     tab = "\t" in it.text(it.mark)[: it.mark.column + 1] if it.mark else False
     if tab and not it.text(it.mark)[: it.mark.column].strip():
-        return "a tab stands in the indentation", "YAML is indented by blanks only: replace each tab by two blanks", it.mark
+        return (
+            "a tab stands in the indentation",
+            "YAML is indented by blanks only: replace each tab by two blanks",
+            it.mark,
+        )
     if "cannot start any token" in it.problem and it.char:
         return f"a text may not begin with `{shown(it.char)}`", _QUOTE, it.mark
     if "directive" in it.problem or "directive" in it.context:
@@ -75,13 +79,19 @@ def _quote(it: Complaint) -> Explained:
 def _escape(it: Complaint) -> Explained:
     if "escape" not in it.problem and "hexdecimal" not in it.problem:
         return None
+    start = it.text(it.mark).rfind("\\", 0, it.mark.column + 1) if it.mark else -1
+    mark = _Mark(it.mark.line, start) if start >= 0 else it.mark
     if "Unicode character escape" in it.problem:
         return (
             "an escape here stands for no character (half of a surrogate pair, or beyond U+10FFFF)",
             "write the character itself, or its full code as in \\U0001F600",
-            it.mark,
+            mark,
         )
-    return "a backslash in double quotes begins an unknown escape", "write \\\\ for a backslash, or use single quotes", it.mark
+    return (
+        "a backslash in double quotes begins an unknown escape",
+        "write \\\\ for a backslash, or use single quotes",
+        mark,
+    )
 
 
 def _anchor(it: Complaint) -> Explained:
@@ -125,7 +135,11 @@ def _placeholder(it: Complaint) -> Explained:
 
 def _structure(it: Complaint) -> Explained:
     if "expected ':'" in it.problem:
-        return "a `:` is missing after a field's name", "write `name: value`, with a blank after the colon", it.context_mark or it.mark
+        return (
+            "a `:` is missing after a field's name",
+            "write `name: value`, with a blank after the colon",
+            it.context_mark or it.mark,
+        )
     if "block mapping" in it.context:
         return (
             "this line does not fit the fields above it",
@@ -135,7 +149,11 @@ def _structure(it: Complaint) -> Explained:
     if "block collection" in it.context or "block sequence" in it.context or "block entr" in it.problem:
         return "this line does not fit the list above it", "indent every `- ` of a list alike", it.mark
     if "flow" in it.context:
-        return "a [ ] list or { } mapping is not closed, or lacks a comma", "check brackets and commas from here on", it.context_mark
+        return (
+            "a [ ] list or { } mapping is not closed, or lacks a comma",
+            "check brackets and commas from here on",
+            it.context_mark,
+        )
     if "undefined tag handle" in it.problem:
         return "a text may not begin with `!`: it begins a tag", _QUOTE, it.mark
     return None

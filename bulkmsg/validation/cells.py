@@ -128,7 +128,7 @@ def read_json(cell: str) -> Json:
     try:
         return orjson.loads(cell)
     except orjson.JSONDecodeError:
-        raise CellError("a list or an object written as JSON, like [\"vip\"]") from None
+        raise CellError('a list or an object written as JSON, like ["vip"]') from None
 
 
 READERS: dict[CellForm, Callable[[str], Json] | None] = {
@@ -151,7 +151,9 @@ def read_rendered(fields: dict[str, Json], *, in_ticket: bool) -> tuple[dict[str
 
     def read(value: Json, path: Path, name: str) -> Json:
         if isinstance(value, dict):
-            read_items = {key: read(item, (*path, key), f"{name}.{key}" if name else key) for key, item in value.items()}
+            read_items = {
+                key: read(item, (*path, key), f"{name}.{key}" if name else key) for key, item in value.items()
+            }
             return {key: item for key, item in read_items.items() if item is not _ABSENT}
         if isinstance(value, list):
             inner = "" if in_ticket and path == ("messages",) else name

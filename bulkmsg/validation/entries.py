@@ -281,7 +281,9 @@ class Assembly:
             self._templates[name] = block, template
             for trouble in template.troubles:
                 path = ("template", *trouble.path)
-                self.report(finding(trouble.rule, trouble.message, trouble.hint, block.place, path, prefix=block.prefix))
+                self.report(
+                    finding(trouble.rule, trouble.message, trouble.hint, block.place, path, prefix=block.prefix)
+                )
         return self._templates[name][1]
 
     # -- a message on an existing ticket ---------------------------------------------------------------------------
@@ -298,7 +300,9 @@ class Assembly:
             hint = "give `ticket_id`, the number in the ticket's address in the helpdesk"
             told.add(Trouble("BM701", ("ticket_external_id",), "tickets are not yet found by their external id", hint))
             return None
-        return Draft(kind, self._body(kind, merged), merged["ticket_id"], entry, merged.get("key"), (), self.header.mode)
+        return Draft(
+            kind, self._body(kind, merged), merged["ticket_id"], entry, merged.get("key"), (), self.header.mode
+        )
 
     def _kind(self, fields: dict[str, Json], told: _Told, path: Path) -> Kind | None:
         name = fields.get("type", self.header.defaults.get("type"))
@@ -319,9 +323,7 @@ class Assembly:
             told.add(trouble, path)
         return merged
 
-    def _check(
-        self, kind: Kind, merged: dict[str, Json], checker: schema.Checker, told: _Told, path: Path
-    ) -> None:
+    def _check(self, kind: Kind, merged: dict[str, Json], checker: schema.Checker, told: _Told, path: Path) -> None:
         for trouble in checks.message_troubles(kind, self.header.mode, merged, self._tomorrow):
             told.add(trouble, path)
         if self.secrets:
@@ -342,9 +344,7 @@ class Assembly:
 
     # -- a message in a new ticket ---------------------------------------------------------------------------------
 
-    def _in_new_ticket(
-        self, entry: Entry, fields: dict[str, Json], zone: ZoneInfo | None, told: _Told
-    ) -> Draft | None:
+    def _in_new_ticket(self, entry: Entry, fields: dict[str, Json], zone: ZoneInfo | None, told: _Told) -> Draft | None:
         ticket, written, path = self._split(entry, fields, told)
         if written is None:
             return None
@@ -362,7 +362,9 @@ class Assembly:
             return None
         body = self._body(kind, merged)
         key = merged.get("key") or ticket.get("key")
-        draft = TicketDraft(_ticket_fields(ticket, body, self.header.mode), ticket.get("external_id"), ticket.get("key"))
+        draft = TicketDraft(
+            _ticket_fields(ticket, body, self.header.mode), ticket.get("external_id"), ticket.get("key")
+        )
         return Draft(kind, body, draft, entry, key, inherited, self.header.mode)
 
     def _split(

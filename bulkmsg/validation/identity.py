@@ -34,9 +34,7 @@ def recipients(body: dict[str, Json]) -> list[str]:
     return sorted(found)
 
 
-def default_key(
-    kind: Kind, mode: Mode, body: dict[str, Json], ticket: Json, content: str
-) -> tuple[str, KeyOrigin]:
+def default_key(kind: Kind, mode: Mode, body: dict[str, Json], ticket: Json, content: str) -> tuple[str, KeyOrigin]:
     """The key of an entry that gives neither `key` nor `external_id`.
 
     Args:

@@ -145,7 +145,9 @@ def _identities(draft: Draft) -> Iterator[str]:
         yield f"ticket {draft.ticket.external_id}"
 
 
-def survey(batch: BatchFile, *, now: datetime | None = None, deep: bool = True, findings: Findings | None = None) -> Survey:
+def survey(
+    batch: BatchFile, *, now: datetime | None = None, deep: bool = True, findings: Findings | None = None
+) -> Survey:
     """Read the whole batch once (twice where keys repeat) and tell everything about it.
 
     Args:

@@ -289,3 +289,11 @@ def test_a_share_is_kept(kind: Kind) -> None:
     figures = Simulation(kind(RATE), 1, lambda: Pacer(RATE, share=0.5)).run(SECONDS)
     assert figures.throttled == 0
     assert 0.48 * RATE.per_second * SECONDS <= figures.accepted <= 0.5 * (RATE.limit + RATE.per_second * SECONDS)
+
+
+@pytest.mark.parametrize("kind", LEAKING)
+def test_a_bucket_that_leaks_faster_than_documented_does_not_hold_a_ceiling_down(kind: Kind) -> None:
+    faster, ceiling = Rate(40, 2.0), Rate(20, 2.0)
+    figures = Simulation(kind(faster), 1, lambda: Pacer(RATE, ceiling)).run(120.0)
+    assert figures.throttled == 0
+    assert figures.accepted >= 0.97 * ceiling.per_second * 120.0

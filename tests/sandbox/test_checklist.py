@@ -51,6 +51,7 @@ def test_02_a_strict_body_check_answers_400_with_msg_and_data() -> None:
     [
         (b"{", "application/json"),
         (b"channel=email", "application/x-www-form-urlencoded"),
+        (json.dumps(note()).encode(), "application/x-www-form-urlencoded"),
         (b"[" * 99999, "application/json"),
     ],
 )
@@ -394,3 +395,22 @@ def test_12_nothing_is_deduplicated() -> None:
         assert (await client.state())["counts"]["messages"] == 3
 
     with_sandbox(test)
+
+
+def test_the_same_seed_and_the_same_requests_make_the_same_history() -> None:
+    async def tell(client: Client) -> None:
+        statuses: list[int | str] = []
+        for number in range(40):
+            try:
+                statuses.append((await client.post(note(external_id=f"k{number}")))[0])
+            except aiohttp.ClientError as lost:
+                statuses.append(type(lost).__name__)
+            except ValueError:
+                statuses.append("cut")
+        history = (await client.call("GET", "/_sandbox/history"))[2]["created"]
+        stories.append((statuses, [(row["message_id"], row["external_id"]) for row in history]))
+
+    stories: list[Any] = []
+    for seed in (5, 5, 6):
+        with_sandbox(tell, faults="heavy", seed=seed)
+    assert stories[0] == stories[1] != stories[2]

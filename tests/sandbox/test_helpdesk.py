@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from bulkmsg.sandbox.wire import Call
+
 from .kit import SENT, Desk, incoming, note, outgoing
 
 _MESSAGE_KEYS = """
@@ -312,6 +314,18 @@ def test_deleting_a_ticket_is_permanent() -> None:
     assert desk.call("GET", "/api/messages")[1]["data"] == []
 
 
+def test_a_ticket_that_nobody_wrote_to_can_be_deleted() -> None:
+    desk = Desk()
+    assert [desk.call(method, "/api/tickets/9")[0] for method in ("DELETE", "GET")] == [204, 404]
+
+
+def test_a_message_is_found_under_its_own_ticket_only() -> None:
+    desk = Desk()
+    message = desk.post(incoming(), ticket=5)
+    for method in ("GET", "PUT", "DELETE"):
+        assert desk.call(method, f"/api/tickets/6/messages/{message['id']}", incoming())[0] == 404
+
+
 def test_a_change_of_a_ticket_replaces_tags_and_trashes_softly() -> None:
     desk = Desk()
     desk.call("PUT", "/api/tickets/5", {"tags": [{"name": "a"}, {"name": "b"}]})
@@ -381,9 +395,12 @@ def test_a_new_ticket_lags_in_the_listing_of_tickets() -> None:
     assert len(desk.call("GET", "/api/tickets", external_id="zd-1")[1]["data"]) == 1
 
 
-def test_a_late_write_is_applied_at_its_own_moment_and_lags_from_then() -> None:
-    from bulkmsg.sandbox.wire import Call
+def test_a_ticket_that_was_there_all_along_does_not_lag() -> None:
+    desk = Desk(list_lag=20.0, tickets=(5,))
+    assert [ticket["id"] for ticket in desk.call("GET", "/api/tickets")[1]["data"]] == [5]
 
+
+def test_a_late_write_is_applied_at_its_own_moment_and_lags_from_then() -> None:
     desk = Desk(list_lag=10.0)
     body = b'{"channel": "phone", "from_agent": false, "external_id": "late"}'
     desk.api.later(Call("POST", "/api/tickets/5/messages", body=body), desk.moment().later(5))

@@ -65,6 +65,9 @@ def test_prev_cursor_leads_back() -> None:
     assert first["meta"]["prev_cursor"] is None
     back = desk.call("GET", "/api/messages", limit=3, cursor=second["meta"]["prev_cursor"])[1]
     assert [m["id"] for m in back["data"]] == ids[:3]
+    third = desk.call("GET", "/api/messages", limit=3, cursor=second["meta"]["next_cursor"])[1]
+    back = desk.call("GET", "/api/messages", limit=3, cursor=third["meta"]["prev_cursor"])[1]
+    assert [m["id"] for m in back["data"]] == ids[3:6]
 
 
 def test_the_default_page_has_thirty_items_and_the_envelope_is_the_documented_one() -> None:
@@ -114,6 +117,13 @@ def test_the_deprecated_list_pages_by_number_oldest_first() -> None:
         "item_count": 33,
         "nb_pages": 2,
     }
+
+
+def test_the_deprecated_list_is_ordered_by_sending_not_by_creation() -> None:
+    desk = Desk()
+    late = desk.post(outgoing(created_datetime=SENT, sent_datetime="2022-01-02T00:00:00Z"))["id"]
+    soon = desk.post(outgoing(created_datetime="2022-01-01T00:00:00Z", sent_datetime=SENT))["id"]
+    assert [m["id"] for m in desk.call("GET", "/api/tickets/5/messages")[1]["data"]] == [soon, late]
 
 
 def test_the_deprecated_list_ignores_cursor_and_limit_and_reads_page_one_again() -> None:

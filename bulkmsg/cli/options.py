@@ -1,0 +1,193 @@
+"""Flags that commands share, and the values they are read into. Nothing here opens a file or loads a heavy library."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+from click.core import ParameterSource
+
+from bulkmsg import settings
+from bulkmsg.errors import UsageError
+
+if TYPE_CHECKING:
+    from bulkmsg.batch import BatchOptions
+    from bulkmsg.validation.survey import BatchFile
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+Decorator = Callable[[Decorated], Decorated]
+
+# What decides whom is written to is said with the command itself: a forgotten variable must not say it.
+_NEVER_FROM_ENVIRONMENT = frozenset({"mode", "allow-send", "yes"})
+
+
+def option(*names: str, prefix: str = "", **more: Any) -> Decorator[Any]:
+    """A flag, and the variable `BULKMSG_...` that is named after it."""
+    flag = next(name for name in names if name.startswith("--")).partition("/")[0].removeprefix("--")
+    if flag not in _NEVER_FROM_ENVIRONMENT:
+        more.setdefault("envvar", f"BULKMSG_{prefix}{flag}".replace("-", "_").upper())
+    return click.option(*names, **more)
+
+
+class _Parsed(click.ParamType):
+    """A text that one of our own functions reads."""
+
+    def __init__(self, name: str, read: Callable[[str], Any]) -> None:
+        self.name = name
+        self._read = read
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            return self._read(value)
+        except UsageError as error:
+            self.fail(f"{error.message}; {error.hint}", param, ctx)
+
+
+def _seconds(text: str) -> float:
+    seconds = settings.parse_duration(text)
+    if not 0 <= seconds <= 7 * 86400:
+        raise UsageError(f"{text} is too long", "give a week at most")
+    return seconds
+
+
+def _some_seconds(text: str) -> float:
+    seconds = _seconds(text)
+    if seconds == 0:
+        raise UsageError("it is no time at all", "give something like 60s")
+    return seconds
+
+
+def _delimiter(text: str) -> str:
+    meant = {"\\t": "\t", "tab": "\t"}.get(text, text)
+    if len(meant) != 1:
+        raise UsageError(f"{text!r} is not one character", "write it like ';', or tab")
+    return meant
+
+
+RATE = _Parsed("rate", settings.parse_rate)
+DURATION = _Parsed("duration", _seconds)
+TIMEOUT = _Parsed("duration", _some_seconds)
+DELIMITER = _Parsed("character", _delimiter)
+
+# The flags that say which batch is meant and how to read it: they belong to the next command as well.
+_BATCH_FLAGS = {
+    "mode": "--mode",
+    "name": "--name",
+    "account": "--account",
+    "assume_timezone": "--assume-timezone",
+    "delimiter": "--delimiter",
+    "encoding": "--encoding",
+    "progress_log": "--progress-log",
+}
+
+
+def batch_options(*, log: bool) -> Decorator[Any]:
+    """The flags shared by all that read a batch; with `log` also the one for its progress log."""
+    flags = [
+        option(
+            "--mode", type=click.Choice(["import", "send"]), help="import stores history and mails nobody; send mails."
+        ),
+        option("--name", metavar="NAME", help="The batch's name, instead of the one in its header."),
+        option("--account", metavar="NAME", help="The account: acme for https://acme.gorgias.com."),
+        option("--assume-timezone", metavar="ZONE", help="For dates without one, such as Europe/Berlin."),
+        option(
+            "--delimiter",
+            type=DELIMITER,
+            metavar="CHAR",
+            help="What parts the cells of a CSV: ';' or tab; default a comma.",
+        ),
+        option("--encoding", metavar="NAME", help="For files that are not UTF-8, such as windows-1252."),
+    ]
+    if log:
+        help_text = "The progress log, if it is not beside the batch."
+        flags.append(option("--progress-log", metavar="PATH", help=help_text))
+
+    def decorate(function: Decorated) -> Decorated:
+        for flag in reversed(flags):
+            function = flag(function)
+        return function
+
+    return decorate
+
+
+def format_option(
+    *choices: str, default: str | None = "text", help: str = "How the answer is written."
+) -> Decorator[Any]:
+    return option("--format", type=click.Choice(choices), default=default, show_default=default is not None, help=help)
+
+
+@dataclass(frozen=True)
+class BatchArgs:
+    """Which batch is meant. `typed` are the flags above as they were typed."""
+
+    path: str
+    mode: str | None = None
+    name: str | None = None
+    account: str | None = None
+    assume_timezone: str | None = None
+    delimiter: str | None = None
+    encoding: str | None = None
+    progress_log: str | None = None
+    typed: tuple[str, ...] = ()
+
+    @property
+    def said_account(self) -> str | None:
+        """The account by the command line or the environment."""
+        return self.account or os.environ.get("GORGIAS_ACCOUNT") or None
+
+    @property
+    def base_url(self) -> str | None:
+        return os.environ.get("GORGIAS_BASE_URL") or None
+
+    @property
+    def log(self) -> Path | None:
+        return Path(self.progress_log) if self.progress_log else None
+
+    def options(self) -> BatchOptions:
+        from bulkmsg.batch import BatchOptions
+        from bulkmsg.message import Mode
+
+        return BatchOptions(
+            mode=Mode(self.mode) if self.mode else None,
+            name=self.name,
+            account=self.account,
+            timezone=self.assume_timezone,
+            delimiter=self.delimiter,
+            encoding=self.encoding,
+        )
+
+    def file(self, secrets: tuple[str, ...] | None = None) -> BatchFile:
+        """The batch file; without `secrets` those of the environment are looked for in it."""
+        from bulkmsg.credentials import known_secrets
+        from bulkmsg.validation.survey import BatchFile
+
+        found = known_secrets(os.environ) if secrets is None else secrets
+        return BatchFile(Path(self.path), self.path, self.options(), found)
+
+    def command(self, verb: str, *more: str) -> str:
+        """A command about the same batch, ready to be copied."""
+        path = f"./{self.path}" if self.path.startswith("-") else self.path
+        return shlex.join(["bulkmsg", verb, path, *self.typed, *more])
+
+
+def take_batch(ctx: click.Context, path: str, given: dict[str, Any]) -> BatchArgs:
+    """Take the shared flags out of what click read.
+
+    Raises:
+        UsageError: a name that is none.
+    """
+    values = {name: given.pop(name) for name in _BATCH_FLAGS if name in given}
+    if values.get("account"):
+        settings.check_account(values["account"])
+    typed: list[str] = []
+    for name, value in values.items():
+        if value is not None and ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            typed += [_BATCH_FLAGS[name], "tab" if value == "\t" else value]
+    return BatchArgs(path, typed=tuple(typed), **values)

@@ -1,0 +1,117 @@
+"""`bulkmsg plan`: what a run would do, and the very messages. Opens no socket."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bulkmsg.cli.options import RATE, BatchArgs, batch_options, format_option, option, take_batch
+from bulkmsg.cli.terminal import Terminal
+from bulkmsg.errors import ExitCode, Refused
+from bulkmsg.settings import API_KEY_RATE, Rate
+
+if TYPE_CHECKING:
+    from bulkmsg.app.inspect import Shown
+    from bulkmsg.plan import Plan
+    from bulkmsg.validation.survey import BatchFile, Survey
+
+
+@dataclass(frozen=True)
+class PlanArgs:
+    batch: BatchArgs
+    format: str
+    rate: Rate | None
+    show: str | None = None
+
+
+@click.command("plan")
+@click.argument("batch", metavar="BATCH")
+@format_option("text", "json")
+@option("--show", metavar="KEY|N", help="Print the message with this key, or the first N, as they would be sent.")
+@option("--rate", type=RATE, metavar="40/20s", help="Reckon the time with this many requests per time.")
+@batch_options(log=False)
+@click.pass_context
+def command(ctx: click.Context, batch: str, show: str | None, rate: Rate | None, **given: Any) -> int:
+    """Show what a run would do: messages, people, requests, time.
+
+    Reckons with an empty progress log, as a first run finds it. Nothing is sent and no connection is opened.
+    """
+    return plan(PlanArgs(take_batch(ctx, batch, given), given["format"], rate, show), ctx.obj)
+
+
+def plan(args: PlanArgs, terminal: Terminal) -> ExitCode:
+    """Answer with the plan, or with the messages that were asked for.
+
+    Raises:
+        InvalidBatch: the batch has errors.
+        UsageError: no message has the key.
+    """
+    from bulkmsg.app import inspect
+
+    batch = args.batch.file()
+    planned, seen = inspect.plan(batch, args.rate or usual_rate())
+    if args.show is not None:
+        _show(inspect.show(batch, seen, args.show, _account(args, seen)), args.format, terminal)
+        return ExitCode.OK
+    answer_plan(planned, seen, args.format, terminal)
+    if args.format == "text":
+        tell_warnings(args.batch, batch, seen, terminal)
+        terminal.say(f"next: {args.batch.command('run')}")
+    return ExitCode.OK
+
+
+def usual_rate() -> Rate:
+    """The limit of the credentials in use, that of an API key where there are none."""
+    from bulkmsg.credentials import from_environment
+
+    with suppress(Refused):
+        return from_environment(os.environ)[0].default_rate
+    return API_KEY_RATE
+
+
+def answer_plan(planned: Plan, seen: Survey, output: str, terminal: Terminal) -> None:
+    """The plan on stdout."""
+    from bulkmsg.progress import spoken_duration
+    from bulkmsg.reports import json, text
+
+    if output == "json":
+        terminal.data([json.dump(json.plan(planned)) + "\n"])
+        return
+    senders = [sender for sender, _ in seen.senders.most_common()]
+    terminal.answer(text.plan(planned, spoken_duration(planned.seconds), senders))
+
+
+def tell_warnings(args: BatchArgs, batch: BatchFile, seen: Survey, terminal: Terminal) -> None:
+    """That there are warnings, and where they can be read."""
+    from bulkmsg.diagnostic import Severity
+    from bulkmsg.reports.words import count
+
+    if warnings := seen.findings.counts[Severity.WARNING]:
+        terminal.say(f"{count(warnings, 'warning')} in {batch.name}: {args.command('validate')} shows what")
+
+
+def _account(args: PlanArgs, seen: Survey) -> str | None:
+    written = seen.header.account if seen.header else None
+    return written or args.batch.said_account
+
+
+def _show(messages: Iterable[Shown], output: str, terminal: Terminal) -> None:
+    for shown in messages:
+        if not terminal.data([_message(shown, output)]):
+            return
+
+
+def _message(shown: Shown, output: str) -> str:
+    from bulkmsg.reports.json import dump
+    from bulkmsg.reports.words import visible
+
+    if output == "json":
+        named = {"key": shown.key, "file": shown.file, "line": shown.line, "path": shown.path, "body": shown.body}
+        return dump(named) + "\n"
+    place = visible(f"# {shown.key} ({shown.file}:{shown.line})")
+    return f"{place}\nPOST {shown.path}\n{dump(shown.body, indent=2)}\n\n"

@@ -1,0 +1,136 @@
+"""Plans, standings and the sandbox's tickets as a support lead reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from bulkmsg.message import Mode
+from bulkmsg.plan import Plan
+from bulkmsg.reports.words import count, listing, people, rate_words, shortened, standing, visible
+from bulkmsg.source import Json
+
+_TYPE_WORDS = {"incoming": ("incoming", ""), "outgoing": ("outgoing", ""), "internal-note": ("internal note", "s")}
+_SENDERS_SHOWN = 3
+
+NOBODY_IS_MAILED = "0 messages will be sent by this batch: every public message carries sent_datetime"
+MAY_REACT = (
+    "The account's own rules, surveys and auto-merge may still react to imported messages: what the helpdesk does is "
+    "not documented. Look under Settings > Rules in the helpdesk; new tickets are marked `imported: true`."
+)
+
+
+def by_type(counts: Mapping[str, int]) -> str:
+    """`80 incoming, 30 outgoing, 1 internal note`."""
+    told = [
+        f"{number:,} {_TYPE_WORDS[kind][0]}{_TYPE_WORDS[kind][1] if number != 1 else ''}"
+        for kind, number in counts.items()
+        if number
+    ]
+    return listing(told) or "none"
+
+
+def through(senders: Sequence[str]) -> str:
+    """Through which addresses messages go: `support@acme.com`, the first few of many."""
+    shown = [visible(sender) for sender in senders[:_SENDERS_SHOWN]]
+    more = len(senders) - len(shown)
+    return listing([*shown, f"{more:,} more"] if more > 0 else shown)
+
+
+def mailing(sends: int, recipients: int, senders: Sequence[str]) -> str:
+    """Who gets what: `800 people will get 800 messages through support@acme.com`."""
+    by = f" through {through(senders)}" if senders else ""
+    return f"{people(recipients)} will get {count(sends, 'message')}{by}"
+
+
+def plan(planned: Plan, time: str, senders: Sequence[str]) -> str:
+    """What a run would do; `time` is how long it takes, in words."""
+    mails = NOBODY_IS_MAILED if planned.mode == Mode.IMPORT else mailing(planned.sends, planned.recipients, senders)
+    if planned.mode == Mode.SEND and not planned.sends:
+        mails = "nobody: the batch holds no outgoing message"
+    existing = planned.tickets - planned.new_tickets
+    tickets = [
+        count(planned.new_tickets, "new ticket") if planned.new_tickets else "",
+        count(existing, "existing ticket") if existing else "",
+    ]
+    rows = {
+        "messages": f"{planned.messages:,}: {by_type(planned.by_type)}",
+        "tickets": listing(part for part in tickets if part) or "none",
+        "requests": f"{planned.requests:,}",
+        "mailed": mails,
+        "time": f"about {time} at {rate_words(planned.rate)}",
+    }
+    head = f"{visible(planned.batch)} ({planned.mode} mode)"
+    return "\n".join([head, *(f"  {name:<9} {value}" for name, value in rows.items())])
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A message that did not arrive, for the summary."""
+
+    key: str
+    place: str
+    outcome: str
+    error: str
+
+
+def troubles(found: Sequence[Trouble], total: int) -> Iterator[str]:
+    """The first messages that were rejected or failed, one a line."""
+    for each in found:
+        error = shortened(each.error, 160) or "no reason was given"
+        yield f"  {shortened(each.key, 60)} ({visible(each.place)}) {each.outcome.replace('_', ' ')}: {error}"
+    if total > len(found):
+        yield f"  and {total - len(found):,} more"
+
+
+def duplicates(found: Sequence[tuple[str, Sequence[int]]]) -> Iterator[str]:
+    """Messages that stand in the helpdesk more than once."""
+    if not found:
+        return
+    yield f"{count(len(found), 'message stands', 'messages stand')} in the helpdesk more than once:"
+    for key, ids in found[:10]:
+        yield f"  {shortened(key, 60)}: messages {listing(map(str, ids))}"
+    if len(found) > 10:
+        yield f"  and {len(found) - 10:,} more"
+
+
+def counts_line(batch: str, total: int, counts: Mapping[str, int]) -> str:
+    """`spring-recall: 118 created, 2 rejected of 120 messages`."""
+    return f"{visible(batch)}: {standing(counts)} of {count(total, 'message')}"
+
+
+def sandbox(seen: Mapping[str, Json]) -> Iterator[str]:
+    """What a run made in the sandbox: tickets with their messages, and who would have been mailed."""
+    tickets, outbox = seen["tickets"], seen["outbox"]
+    totals = seen["counts"]
+    yield (
+        f"in the sandbox now: {count(totals['tickets'], 'ticket')}, {count(totals['messages'], 'message')} "
+        "(nothing left this machine)"
+    )
+    for ticket in tickets:
+        yield f"  ticket {ticket['id']} · {ticket['status']} · {shortened(ticket.get('subject') or '(no subject)', 60)}"
+        for message in ticket["messages"]:
+            yield f"    {_sandbox_message(message)}"
+        if (more := ticket["more"]) > 0:
+            yield f"    and {count(more, 'more message', 'more messages')}"
+    if totals["tickets"] > len(tickets):
+        yield f"  and {count(totals['tickets'] - len(tickets), 'more ticket', 'more tickets')}"
+    yield from _outbox(outbox, totals["outbox"])
+
+
+def _sandbox_message(message: Mapping[str, Json]) -> str:
+    kind = "note" if message["channel"] == "internal-note" else "outgoing" if message["from_agent"] else "incoming"
+    when = str(message["created_datetime"])[:16].replace("T", " ")
+    return f"{visible(when)}  {kind:<8}  {shortened(message['who'], 40)}: {shortened(message['text'], 60)}"
+
+
+def _outbox(outbox: Sequence[Mapping[str, Json]], total: int) -> Iterator[str]:
+    if not total:
+        yield "  nobody would have been e-mailed"
+        return
+    yield f"  {count(total, 'message')} would have been e-mailed to:"
+    for entry in outbox:
+        listed = [*entry["to"], *entry["cc"], *entry["bcc"]]
+        yield f"    {shortened(', '.join(map(str, listed)), 80)}: {shortened(entry.get('subject') or '(no subject)', 60)}"
+    if total > len(outbox):
+        yield f"    and {total - len(outbox):,} more"
