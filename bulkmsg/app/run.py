@@ -36,9 +36,11 @@ from bulkmsg.retry import Breaker, backoff
 from bulkmsg.review import Review, review, select
 from bulkmsg.settings import API_KEY_RATE, SANDBOX_ACCOUNT, Credentials, InDoubt, Rate, check_account, check_base_url
 from bulkmsg.source import Json
+from bulkmsg.validation.header import read_header
 from bulkmsg.validation.survey import BatchFile, Survey, messages, survey
 
 LOOPBACK_ACCOUNT = "loopback"
+SANDBOX_SHOWN = 20  # tickets, messages of a ticket, and mails
 _SIGNALS = {
     signal.SIGINT: ExitCode.SIGINT,
     signal.SIGTERM: ExitCode.SIGTERM,
@@ -176,6 +178,18 @@ class Prepared:
             self.log.close()
 
 
+def account_named(batch: BatchFile, options: RunOptions) -> str | None:
+    """The account of a batch by its header alone, before anything else is read; None while the header is wrong.
+
+    Raises:
+        UsageError, Refused: as `account_for`, and where the command line contradicts the header.
+    """
+    header = read_header(batch.reading(), batch.options, lambda found: None)
+    if header is None:
+        return None
+    return account_for(header.account, options.account, options.base_url, sandbox=options.sandbox)
+
+
 def prepare(batch: BatchFile, options: RunOptions, now: Callable[[], datetime]) -> Prepared:
     """Check all that can be checked before the first request.
 
@@ -242,6 +256,34 @@ def _refuse_edits(prepared: Prepared) -> None:
         )
         hint = "put them back, or add --allow-removed if they were taken out on purpose"
         raise InvalidBatch(f"the batch no longer holds messages that were sent or are in doubt: {keys}{more}", hint)
+
+
+def idle(prepared: Prepared) -> RunResult | None:
+    """The result of a run that has nothing to send and nothing to look for; None if there is something."""
+    found = prepared.review
+    if found.to_send or found.to_settle:
+        return None
+    return _result_of(prepared, [], requests=0)
+
+
+def _result_of(prepared: Prepared, codes: list[ExitCode], **more: Any) -> RunResult:
+    """How things stand, as a result; what is bad among the messages adds to the codes."""
+    tally = prepared.review.tally
+    if tally[State.IN_DOUBT]:
+        codes.append(ExitCode.IN_DOUBT)
+    if tally[State.REJECTED] or tally[State.FAILED] or tally[State.HELD_BACK] or more.get("duplicates"):
+        codes.append(ExitCode.FINDINGS)
+    standing: dict[str, Any] = {
+        "batch": prepared.name,
+        "total": tally.total,
+        "counts": {state.value: tally[state] for state in COUNTED},
+        "requests": 0,
+        "throttled": 0,
+        "seconds": 0.0,
+        "exit_code": worst(codes),
+        "log": prepared.path,
+    }
+    return RunResult(**{**standing, **more})
 
 
 # -- sending ---------------------------------------------------------------------------------------------------------
@@ -390,23 +432,14 @@ class Sending:
                 await show
 
     def _result(self, halt: Halt | None, seconds: float) -> RunResult:
-        prepared, desk, engine = self.prepared, self.desk, self.engine
+        desk, engine = self.desk, self.engine
         assert desk is not None
-        tally = prepared.review.tally
-        codes = [halt.code] if halt else []
-        if tally[State.IN_DOUBT]:
-            codes.append(ExitCode.IN_DOUBT)
-        if tally[State.REJECTED] or tally[State.FAILED] or tally[State.HELD_BACK] or (engine and engine.duplicates):
-            codes.append(ExitCode.FINDINGS)
-        return RunResult(
-            batch=prepared.name,
-            total=tally.total,
-            counts={state.value: tally[state] for state in COUNTED},
+        return _result_of(
+            self.prepared,
+            [halt.code] if halt else [],
             requests=desk.requests,
             throttled=desk.throttled,
             seconds=seconds,
-            exit_code=worst(codes),
-            log=prepared.path,
             reason=halt.reason if halt else "",
             hint=halt.hint if halt else "",
             duplicates=tuple(engine.duplicates) if engine else (),
@@ -485,7 +518,37 @@ async def _target(prepared: Prepared) -> AsyncIterator[tuple[str, Credentials, R
 def _with_sandbox(result: RunResult, sandbox: Any) -> RunResult:
     if sandbox is None:
         return result
-    return replace(result, sandbox=sandbox.state())
+    return replace(result, sandbox=_sandbox_view(sandbox))
+
+
+def _sandbox_view(sandbox: Any) -> dict[str, Json]:
+    """What stands in the sandbox, as much of it as a person reads."""
+    desk, when = sandbox.helpdesk, sandbox.moment()
+    sandbox.house.api.settle(when)
+    shown = [desk.complete(ticket) for _, ticket in sorted(desk.tickets.items())[:SANDBOX_SHOWN]]
+    outbox = desk.post.outbox
+    return {
+        "counts": {"tickets": len(desk.tickets), "messages": len(desk.messages), "outbox": len(outbox)},
+        "tickets": [_sandbox_ticket(ticket) for ticket in shown],
+        "outbox": list(outbox[:SANDBOX_SHOWN]),
+    }
+
+
+def _sandbox_ticket(ticket: dict[str, Json]) -> dict[str, Json]:
+    messages = sorted(ticket["messages"], key=lambda each: (each["created_datetime"], each["id"]))
+    return {
+        "id": ticket["id"],
+        "status": ticket["status"],
+        "subject": ticket["subject"],
+        "messages": [_sandbox_message(message) for message in messages[:SANDBOX_SHOWN]],
+        "more": max(0, len(messages) - SANDBOX_SHOWN),
+    }
+
+
+def _sandbox_message(message: dict[str, Json]) -> dict[str, Json]:
+    names = ("id", "channel", "from_agent", "created_datetime", "subject")
+    who = (message["sender"] or {}).get("email") or "somebody"
+    return {**{name: message[name] for name in names}, "who": who, "text": message["body_text"] or "(HTML)"}
 
 
 class _listening:

@@ -21,10 +21,11 @@ name: first-import
 mode: import
 
 defaults:
-  channel: email
   incoming:
+    channel: email
     source: {to: [{address: support@acme.example}]}
   outgoing:
+    channel: email
     sender: {email: anna@acme.example} # an agent of the account
     source: {from: {address: support@acme.example}}
 
@@ -123,10 +124,10 @@ def start(folder: Path) -> Started:
         UsageError: files of these names stand there, or the folder cannot be written; then nothing was written.
     """
     files = dict(_files())
-    standing = [name for name in files if _stands(folder / name)]
+    standing = dict.fromkeys(name.partition("/")[0] for name in files if _stands(folder / name))
     if standing:
         hint = "nothing was written; name another folder: bulkmsg init my-batch"
-        raise UsageError(f"in {folder} stand already: {', '.join(standing)}", hint)
+        raise UsageError(f"these stand in {folder} already: {', '.join(standing)}", hint)
     kept = _stands(folder / ".gitignore")
     if not kept:
         files[".gitignore"] = _GITIGNORE

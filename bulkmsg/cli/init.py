@@ -14,7 +14,7 @@ from bulkmsg.errors import ExitCode
 @click.command("init")
 @click.argument("folder", metavar="[DIR]", default=".")
 @click.pass_context
-def command(ctx: click.Context, folder: str) -> int:
+def command(ctx: click.Context, /, folder: str) -> int:
     """Write a small commented batch to begin with.
 
     Into DIR, or the folder you are in: batch.yaml brings history in and mails nobody; send.yaml writes to each

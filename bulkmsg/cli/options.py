@@ -26,6 +26,12 @@ Decorator = Callable[[Decorated], Decorated]
 _NEVER_FROM_ENVIRONMENT = frozenset({"mode", "allow-send", "yes"})
 
 
+ENVIRONMENT = (
+    "Every flag but --mode, --allow-send and --yes can also be set in the environment: BULKMSG_RATE is --rate, "
+    "BULKMSG_PROGRESS_LOG is --progress-log."
+)
+
+
 def option(*names: str, prefix: str = "", **more: Any) -> Decorator[Any]:
     """A flag, and the variable `BULKMSG_...` that is named after it."""
     flag = next(name for name in names if name.startswith("--")).partition("/")[0].removeprefix("--")
@@ -34,7 +40,7 @@ def option(*names: str, prefix: str = "", **more: Any) -> Decorator[Any]:
     return click.option(*names, **more)
 
 
-class _Parsed(click.ParamType):
+class _Parsed(click.ParamType[Any]):
     """A text that one of our own functions reads."""
 
     def __init__(self, name: str, read: Callable[[str], Any]) -> None:
@@ -135,7 +141,7 @@ class BatchArgs:
     delimiter: str | None = None
     encoding: str | None = None
     progress_log: str | None = None
-    typed: tuple[str, ...] = ()
+    typed: tuple[tuple[str, str], ...] = ()
 
     @property
     def said_account(self) -> str | None:
@@ -174,7 +180,9 @@ class BatchArgs:
     def command(self, verb: str, *more: str) -> str:
         """A command about the same batch, ready to be copied."""
         path = f"./{self.path}" if self.path.startswith("-") else self.path
-        return shlex.join(["bulkmsg", verb, path, *self.typed, *more])
+        left_out = {"--progress-log"} if verb in ("validate", "plan") or "--progress-log" in more else set()
+        flags = [part for name, value in self.typed if name not in left_out for part in (name, value)]
+        return shlex.join(["bulkmsg", verb, path, *flags, *more])
 
 
 def take_batch(ctx: click.Context, path: str, given: dict[str, Any]) -> BatchArgs:
@@ -186,8 +194,9 @@ def take_batch(ctx: click.Context, path: str, given: dict[str, Any]) -> BatchArg
     values = {name: given.pop(name) for name in _BATCH_FLAGS if name in given}
     if values.get("account"):
         settings.check_account(values["account"])
-    typed: list[str] = []
-    for name, value in values.items():
-        if value is not None and ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-            typed += [_BATCH_FLAGS[name], "tab" if value == "\t" else value]
-    return BatchArgs(path, typed=tuple(typed), **values)
+    typed = tuple(
+        (_BATCH_FLAGS[name], "tab" if value == "\t" else value)
+        for name, value in values.items()
+        if value is not None and ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    )
+    return BatchArgs(path, typed=typed, **values)

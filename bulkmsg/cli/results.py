@@ -8,13 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bulkmsg.cli.options import BatchArgs, batch_options, format_option, option, take_batch
+from bulkmsg.cli.options import ENVIRONMENT, BatchArgs, batch_options, option, take_batch
 from bulkmsg.cli.terminal import Terminal
 from bulkmsg.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from bulkmsg.app.history import History
     from bulkmsg.source import Json
+
+
+class _Format(click.Choice[str]):
+    """The formats, and what BULKMSG_FORMAT, which all commands share, means here."""
+
+    def __init__(self) -> None:
+        super().__init__(["csv", "jsonl", "table"])
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        return super().convert({"json": "jsonl", "text": "table"}.get(value, value), param, ctx)
 
 
 @dataclass(frozen=True)
@@ -24,19 +34,13 @@ class ResultsArgs:
     only: frozenset[str]
 
 
-@click.command("results")
+@click.command("results", epilog=ENVIRONMENT)
 @click.argument("batch", metavar="BATCH")
-@format_option(
-    "csv",
-    "jsonl",
-    "table",
-    default=None,
-    help="How the answer is written; by itself a table on a terminal and csv elsewhere.",
-)
+@option("--format", type=_Format(), help="How the answer is written; by itself a table on a terminal, csv elsewhere.")
 @option("--only", metavar="OUTCOMES", multiple=True, help="Only these, such as rejected,failed.")
 @batch_options(log=True)
 @click.pass_context
-def command(ctx: click.Context, batch: str, only: tuple[str, ...], **given: Any) -> int:
+def command(ctx: click.Context, /, batch: str, only: tuple[str, ...], **given: Any) -> int:
     """List what became of every message of a batch.
 
     One line for each entry, in the order of the batch, with its key, the helpdesk's ids and what the helpdesk said.

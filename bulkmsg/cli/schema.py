@@ -13,7 +13,7 @@ from bulkmsg.errors import ExitCode, UsageError
 @click.command("schema")
 @click.argument("name", required=False)
 @click.pass_context
-def command(ctx: click.Context, name: str | None) -> int:
+def command(ctx: click.Context, /, name: str | None) -> int:
     """Print a JSON Schema, for editors and other programs.
 
     Without a NAME: list them. `bulkmsg init` puts them beside a batch, where editors find them.

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from bulkmsg import __version__
 from bulkmsg.cli.root import root
@@ -76,9 +77,18 @@ def tell(error: BulkmsgError, terminal: Terminal) -> None:
 
 def _tell_usage(error: click.ClickException, terminal: Terminal) -> None:
     context = getattr(error, "ctx", None)
-    terminal.say(f"error: {visible(error.format_message())}")
+    terminal.say(f"error: {visible(error.format_message())}{_from_environment(error)}")
     if context is not None:
         terminal.say(context.get_usage(), f"hint: {context.command_path} --help tells more")
+
+
+def _from_environment(error: click.ClickException) -> str:
+    """Where a wrong value comes from, if nobody typed it."""
+    param, context = getattr(error, "param", None), getattr(error, "ctx", None)
+    if param is None or context is None or param.name is None:
+        return ""
+    unseen = context.get_parameter_source(param.name) is ParameterSource.ENVIRONMENT
+    return f" (from {param.envvar} in the environment)" if unseen else ""
 
 
 def _while_printing_help(error: OSError) -> bool:

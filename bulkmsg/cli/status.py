@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bulkmsg.cli.options import BatchArgs, batch_options, format_option, option, take_batch
+from bulkmsg.cli.options import ENVIRONMENT, BatchArgs, batch_options, format_option, option, take_batch
 from bulkmsg.cli.terminal import Terminal
 from bulkmsg.errors import ExitCode
 
@@ -25,13 +25,13 @@ class StatusArgs:
     watch: bool
 
 
-@click.command("status")
+@click.command("status", epilog=ENVIRONMENT)
 @click.argument("batch", metavar="BATCH")
 @format_option("text", "json")
 @option("--watch", is_flag=True, help="Show it again whenever it changes, until the run ends or Ctrl-C.")
 @batch_options(log=True)
 @click.pass_context
-def command(ctx: click.Context, batch: str, watch: bool, **given: Any) -> int:
+def command(ctx: click.Context, /, batch: str, watch: bool, **given: Any) -> int:
     """Show where a batch stands, also while it runs.
 
     Read from the progress log; no connection is opened, and a run that is going on is not disturbed. The exit code

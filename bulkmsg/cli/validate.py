@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bulkmsg.cli.options import BatchArgs, batch_options, format_option, option, take_batch
+from bulkmsg.cli.options import ENVIRONMENT, BatchArgs, batch_options, format_option, option, take_batch
 from bulkmsg.cli.terminal import Terminal
 from bulkmsg.errors import ExitCode
 
@@ -25,20 +25,21 @@ class ValidateArgs:
     most: int
 
 
-@click.command("validate")
+@click.command("validate", epilog=ENVIRONMENT)
 @click.argument("batches", metavar="BATCH...", nargs=-1, required=True)
 @format_option("text", "json")
 @option("--strict", is_flag=True, help="Warnings count as well: exit 1 if there is one.")
 @option(
     "--max-findings",
     type=click.IntRange(min=0),
+    metavar="N",
     default=100,
     show_default=True,
     help="Show at most so many for each file; 0 shows all.",
 )
 @batch_options(log=False)
 @click.pass_context
-def command(ctx: click.Context, batches: tuple[str, ...], strict: bool, max_findings: int, **given: Any) -> int:
+def command(ctx: click.Context, /, batches: tuple[str, ...], strict: bool, max_findings: int, **given: Any) -> int:
     """Check batches and report everything that is wrong with them.
 
     Reads every file to its end, the files named by `from:` too, and sends nothing. Exit code 0: no errors; 1: errors

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 
 from bulkmsg.diagnostic import Diagnostic, file_finding
 from bulkmsg.readers.files import InputFile
@@ -21,6 +21,7 @@ MAX_CELL = 2_000_000  # characters; more is taken for a quote that is never clos
 MAX_LINE = 4_000_000  # bytes of one physical line
 _MAX_PIECES = 512  # pieces of the file, some 32 kB each, that one row may go through
 _MAX_ROW_LINES = 500_000
+_MAX_BLANKS = 1000  # blank lines above the header
 _DELIMITERS = (";", "\t", "|", ",")
 
 
@@ -171,14 +172,14 @@ class _Table:
 
     def _header(self) -> Columns | Diagnostic:
         try:
-            names = next((cells for cells in self._reader if cells or not self._skip_line()), None)
+            names = next((cells for cells in islice(self._reader, _MAX_BLANKS) if cells or not self._skip_line()), None)
         except csv.Error as error:
             return self._broken(error)[0]
-        place = self._place()
-        self._done = self._reader.line_num
         if names is None:
             hint = "the first row must name the columns, as in `type,ticket_id,body_text`"
             return file_finding("BM111", "the file is empty: it has no header row", hint, self.name, 1, 1)
+        place = self._place()
+        self._done = self._reader.line_num
         self.names = names
         return self._wrong_delimiter(names, place) or self._wrong_names(names, place) or Columns(names, place)
 

@@ -92,6 +92,8 @@ def lines(file: InputFile, *, encoding: str = "utf-8") -> Iterator[Node | Diagno
         source = ByteLines(file, encoding, MAX_LINE)
         for batch in source:
             for number, line in enumerate(batch, source.before + 1):
+                if len(line) < 3 and line.isspace():
+                    continue
                 try:
                     if len(line) > _LONG:
                         _check_size(line)

@@ -178,6 +178,10 @@ class TextStream:
             line, column = self.lines.position(before.removeprefix("\ufeff") if self._bytes == len(data) else before)
             offset = self._bytes - len(error.object) + error.start
             raise Unreadable(wrong_byte(error, offset, line, column, self._encoding, self.name)) from None
+        except UnicodeError:
+            hint = "say `encoding: utf-16-le` or `encoding: utf-16-be`, or leave it out if the file is UTF-8"
+            message = f"the file is not {self._encoding}: it does not begin with a byte order mark"
+            raise Unreadable(file_finding("BM102", message, hint, self.name, 1, 1)) from None
 
     def _refuse_nul(self, text: str) -> None:
         line, column = self.lines.position(text[: text.index("\0")])

@@ -66,9 +66,10 @@ class _PureParser(yaml.reader.Reader, yaml.scanner.Scanner, yaml.parser.Parser):
         yaml.parser.Parser.__init__(self)
 
     def get_event(self) -> Event:
-        event = super().get_event()
+        event: Event = super().get_event()  # type: ignore[no-untyped-call]
         if type(event) is ScalarEvent and event.style == '"' and _has_surrogate(event.value):
-            raise yaml.scanner.ScannerError(problem="invalid Unicode character escape", problem_mark=event.start_mark)
+            problem = "invalid Unicode character escape"
+            raise yaml.scanner.ScannerError(problem=problem, problem_mark=event.start_mark)
         return event
 
 
@@ -177,6 +178,7 @@ class _Document:
             self._open_root(root, "seq")
             yield from self._items(())
         else:
+            get()  # a mistake that made a text of it all, such as `name:value`, shows here and is told instead
             what = "holds nothing but comments" if getattr(root, "value", "x") == "" else "is one single value"
             yield self._not_a_batch(f"the file {what}", root)
             return

@@ -43,6 +43,11 @@ def mailing(sends: int, recipients: int, senders: Sequence[str]) -> str:
     return f"{people(recipients)} will get {count(sends, 'message')}{by}"
 
 
+def about(time: str) -> str:
+    """`about 6 min 30 s`, `less than a second`."""
+    return "less than a second" if time == "0 s" else f"about {time}"
+
+
 def plan(planned: Plan, time: str, senders: Sequence[str]) -> str:
     """What a run would do; `time` is how long it takes, in words."""
     mails = NOBODY_IS_MAILED if planned.mode == Mode.IMPORT else mailing(planned.sends, planned.recipients, senders)
@@ -58,7 +63,7 @@ def plan(planned: Plan, time: str, senders: Sequence[str]) -> str:
         "tickets": listing(part for part in tickets if part) or "none",
         "requests": f"{planned.requests:,}",
         "mailed": mails,
-        "time": f"about {time} at {rate_words(planned.rate)}",
+        "time": f"{about(time)} at {rate_words(planned.rate)}",
     }
     head = f"{visible(planned.batch)} ({planned.mode} mode)"
     return "\n".join([head, *(f"  {name:<9} {value}" for name, value in rows.items())])
@@ -121,7 +126,8 @@ def sandbox(seen: Mapping[str, Json]) -> Iterator[str]:
 def _sandbox_message(message: Mapping[str, Json]) -> str:
     kind = "note" if message["channel"] == "internal-note" else "outgoing" if message["from_agent"] else "incoming"
     when = str(message["created_datetime"])[:16].replace("T", " ")
-    return f"{visible(when)}  {kind:<8}  {shortened(message['who'], 40)}: {shortened(message['text'], 60)}"
+    said = " ".join(message["text"].split())
+    return f"{visible(when)}  {kind:<8}  {shortened(message['who'], 40)}: {shortened(said, 60)}"
 
 
 def _outbox(outbox: Sequence[Mapping[str, Json]], total: int) -> Iterator[str]:
@@ -131,6 +137,7 @@ def _outbox(outbox: Sequence[Mapping[str, Json]], total: int) -> Iterator[str]:
     yield f"  {count(total, 'message')} would have been e-mailed to:"
     for entry in outbox:
         listed = [*entry["to"], *entry["cc"], *entry["bcc"]]
-        yield f"    {shortened(', '.join(map(str, listed)), 80)}: {shortened(entry.get('subject') or '(no subject)', 60)}"
+        subject = shortened(entry.get("subject") or "(no subject)", 60)
+        yield f"    {shortened(', '.join(map(str, listed)), 80)}: {subject}"
     if total > len(outbox):
         yield f"    and {total - len(outbox):,} more"

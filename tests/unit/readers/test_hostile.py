@@ -62,12 +62,19 @@ YAML: dict[str, tuple[Callable[[], str], str]] = {
     "nested dashes": (lambda: "- " * 100_000, "BM107"),
     "nested questions": (lambda: "? " * 100_000, "BM107"),
     "nested by lines": (lambda: "".join(" " * i + "a:\n" for i in range(1000)), "BM107"),
-    "nested by aliases": (lambda: "a0: &a0 [1]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}]\n" for i in range(1, 90)), "BM107"),
+    "nested by aliases": (
+        lambda: "a0: &a0 [1]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}]\n" for i in range(1, 90)),
+        "BM107",
+    ),
     "directives": (lambda: "".join(f"%TAG !t{i}! x:\n" for i in range(200_000)) + "--- a\n", "BM107"),
     "directives after the end": (
-        lambda: "a: 1\n...\n" + "".join(f"%TAG !t{i}! x:\n" for i in range(200_000)) + "--- a\n", "BM107",
+        lambda: "a: 1\n...\n" + "".join(f"%TAG !t{i}! x:\n" for i in range(200_000)) + "--- a\n",
+        "BM107",
     ),
-    "anchors without end": (lambda: "messages:\n" + "".join(f"- &a{i} [x]\n" for i in range(300_000)), "BM107"),
+    "anchors without end": (
+        lambda: "messages:\n" + "".join(f"- &a{i} [x, x, x, x, x, x, x, x]\n" for i in range(100_000)),
+        "BM107",
+    ),
     "fields without end": (lambda: "".join(f"a{i}: 1\n" for i in range(200_000)), "BM107"),
     "list without end": (lambda: "messages:\n- [" + "ab, " * 3_000_000, "BM107"),
     "text without end": (lambda: "messages:\n- '" + "é\n" * 10_000_000, "BM107"),
@@ -135,7 +142,7 @@ def test_jsonl(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["yaml", "csv", "jsonl"])
 def test_archive_bombs(kind: str, tmp_path: Path) -> None:
-    found, _ = _run(tmp_path / f"x.{kind}.gz", gzip.compress(bytes(1) * (1 << 27), 9))
+    found, _ = _run(tmp_path / f"x.{kind}.gz", gzip.compress(bytes(1) * (1 << 24), 9))
     assert found == ["BM102"]
-    found, _ = _run(tmp_path / f"x.{kind}.gz", gzip.compress(b"\n" * (1 << 27), 9))
+    found, _ = _run(tmp_path / f"x.{kind}.gz", gzip.compress(b"\n" * (1 << 24), 9))
     assert found == ["BM107"]

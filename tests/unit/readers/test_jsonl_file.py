@@ -58,10 +58,17 @@ def test_a_broken_line_costs_only_itself(read_jsonl: Any, told: Any, values: Any
 @pytest.mark.parametrize(
     "line",
     [
-        '{"a": "x\\":y\\":", "b": {"a": ":"}}', '{"a" : 1, "b"\t: "Bonjour : vous"}', '{"a": "\\\\u0000"}',
-        '{"a": "\\u003a", "b": "\\u003A"}', '{"a": 9007199254740992}', '{"a:": {"a:": 1}}', "[" * 64 + "]" * 64, "{}", "[]",
+        '{"a": "x\\":y\\":", "b": {"a": ":"}}',
+        '{"a" : 1, "b"\t: "Bonjour : vous"}',
+        '{"a": "\\\\u0000"}',
+        '{"a": "\\u003a", "b": "\\u003A"}',
+        '{"a": 9007199254740992}',
+        '{"a:": {"a:": 1}}',
+        "[" * 64 + "]" * 64,
+        "{}",
+        "[]",
     ],
-)  # fmt: skip
+)
 def test_what_looks_suspicious_and_is_fine(line: str, read_jsonl: Any, told: Any, values: Any) -> None:
     import json
 
@@ -88,11 +95,18 @@ LINE = ' {"a" : "x\\"y", "b":{"é" : ["}]",  2], "c"  :3}}'
 @pytest.mark.parametrize(
     ("path", "name", "there"),
     [
-        ((), False, "{"), (("a",), False, '"x'), (("a",), True, '"a"'), (("b", "é", 1), False, "2]"), (("b", "é"), True, '"é"'),
-        (("b", "c"), False, "3}"), (("b", "c"), True, '"c"'), (("z",), False, "{"), (("b", "é", 9), False, '["}'),
+        ((), False, "{"),
+        (("a",), False, '"x'),
+        (("a",), True, '"a"'),
+        (("b", "é", 1), False, "2]"),
+        (("b", "é"), True, '"é"'),
+        (("b", "c"), False, "3}"),
+        (("b", "c"), True, '"c"'),
+        (("z",), False, "{"),
+        (("b", "é", 9), False, '["}'),
         (("a", "x"), True, '"a"'),
     ],
-)  # fmt: skip
+)
 def test_positions_inside_a_line(path: tuple[Any, ...], name: bool, there: str, read_jsonl: Any) -> None:
     position = read_jsonl("\n" + LINE)[0].place.at(path, name=name)
     assert (position.line, position.column) == (2, LINE.index(there) + 1)

@@ -148,11 +148,20 @@ def test_plain_scalars_have_the_types_of_yaml_1_2(text: str, read_yaml: Any, val
 @pytest.mark.parametrize(
     ("text", "value"),
     [
-        ("!!str 0123", "0123"), ("!!str", ""), ("! 12", "12"), ("!!int '12'", 12), ("!!float 1", 1.0), ("!!bool true", True),
-        ("!!null ''", None), ("!!map {a: 1}", {"a": 1}), ("!!seq [1]", [1]), ("'0123'", "0123"), ('"\\u00e9\\x41"', "éA"),
+        ("!!str 0123", "0123"),
+        ("!!str", ""),
+        ("! 12", "12"),
+        ("!!int '12'", 12),
+        ("!!float 1", 1.0),
+        ("!!bool true", True),
+        ("!!null ''", None),
+        ("!!map {a: 1}", {"a": 1}),
+        ("!!seq [1]", [1]),
+        ("'0123'", "0123"),
+        ('"\\u00e9\\x41"', "éA"),
         ("!<tag:yaml.org,2002:str> 1", "1"),
     ],
-)  # fmt: skip
+)
 def test_core_tags_and_quotes_are_honoured(text: str, value: Any, read_yaml: Any, values: Any) -> None:
     [(_, read)] = values(read_yaml(f"a: {text}\n"))
     assert read == value

@@ -1,0 +1,131 @@
+"""The flags of `bulkmsg run`; what they set going is in `running`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from bulkmsg.cli.options import (
+    DURATION,
+    ENVIRONMENT,
+    RATE,
+    TIMEOUT,
+    BatchArgs,
+    batch_options,
+    format_option,
+    option,
+    take_batch,
+)
+from bulkmsg.settings import Rate
+
+
+@dataclass(frozen=True)
+class RunArgs:
+    """What a run is asked to do. `flags` are those that were given, as text, for the progress log."""
+
+    batch: BatchArgs
+    dry_run: bool
+    sandbox: bool
+    allow_send: int | None
+    yes: bool
+    rate: Rate | None
+    limit: int | None
+    settle: float
+    in_doubt: str | None
+    timeout: float
+    concurrency: int
+    retry_rejected: bool
+    allow_changed: bool
+    allow_removed: bool
+    format: str
+    events: str | None
+    progress: str
+    flags: dict[str, str] = field(default_factory=dict)
+
+
+@click.command("run", epilog=ENVIRONMENT)
+@click.argument("batch", metavar="BATCH")
+@option("-n", "--dry-run", is_flag=True, help="Check and plan only; no connection is opened.")
+@option("--sandbox", is_flag=True, help="Send to a helpdesk on this machine; needs no account, mails nobody.")
+@option(
+    "--allow-send",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Consent to mailing up to N people, where nobody can be asked.",
+)
+@option("-y", "--yes", is_flag=True, help="Answer yes to questions. Never consents to mailing: see --allow-send.")
+@option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N tickets of the batch.")
+@option(
+    "--rate",
+    type=RATE,
+    metavar="40/20s",
+    help="At most so many requests per time; the helpdesk's limit counts too.",
+)
+@option(
+    "-j",
+    "--concurrency",
+    type=click.IntRange(1, 64),
+    metavar="N",
+    default=8,
+    show_default=True,
+    help="Tickets at a time.",
+)
+@option("--retry-rejected", is_flag=True, help="Send rejected messages again although they are as they were.")
+@option("--allow-changed", is_flag=True, help="Go on although sent messages were changed; they stay as they were sent.")
+@option("--allow-removed", is_flag=True, help="Go on although sent messages were taken out of the batch.")
+@option(
+    "--in-doubt",
+    type=click.Choice(["resend", "hold"]),
+    help="What to do with a message that may have arrived and cannot be found.",
+)
+@option(
+    "--settle",
+    type=DURATION,
+    metavar="60s",
+    default="60s",
+    show_default=True,
+    help="Until the helpdesk surely lists what it accepted.",
+)
+@option(
+    "--timeout", type=TIMEOUT, metavar="60s", default="60s", show_default=True, help="How long to wait for one answer."
+)
+@format_option("text", "json")
+@option("--events", metavar="PATH|-", help="Write what happens as JSON lines to a file; - is stdout.")
+@option(
+    "--progress",
+    type=click.Choice(["auto", "bar", "plain", "none"]),
+    default="auto",
+    show_default=True,
+    help="How the run is shown while it goes on.",
+)
+@batch_options(log=True)
+@click.pass_context
+def command(ctx: click.Context, /, batch: str, **given: Any) -> int:
+    """Send a batch. Running it again goes on where it stopped.
+
+    The whole batch is checked first; with one error nothing is sent. What was sent is kept in a progress log beside
+    the batch, so nothing is sent twice. In send mode people are mailed: run says how many, and asks.
+
+    Credentials: GORGIAS_ACCOUNT, GORGIAS_EMAIL and GORGIAS_API_KEY, or GORGIAS_ACCESS_TOKEN; each also as ..._FILE.
+    """
+    from bulkmsg.cli.running import run
+
+    flags = _given_flags(ctx)
+    return run(RunArgs(take_batch(ctx, batch, given), flags=flags, **given), ctx.obj)
+
+
+# Paths would tell of the machine, and an account stands in the log's first line.
+_NOT_LOGGED = frozenset({"batch", "progress_log", "events", "account", "format", "progress"})
+
+
+def _given_flags(ctx: click.Context) -> dict[str, str]:
+    """The flags that were given, by the command line or the environment."""
+    usual = (ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP)
+    return {
+        name.replace("_", "-"): str(value).lower() if isinstance(value, bool) else str(value)
+        for name, value in ctx.params.items()
+        if name not in _NOT_LOGGED and value is not None and ctx.get_parameter_source(name) not in usual
+    }
