@@ -17,8 +17,7 @@ from enum import Enum
 from random import Random
 from typing import Any
 
-import orjson
-
+from bulkmsg import json_text
 from bulkmsg.gorgias import wire
 from bulkmsg.message import ExistingTicket, Kind, Message, Mode, log_name
 from bulkmsg.outcome import Outcome, Standing, State
@@ -113,7 +112,7 @@ def mode_allows(mode: Mode, kind: Kind, payload: bytes) -> bool:
     In import mode no public message leaves without a filled `sent_datetime` (Gorgias would deliver it: reference,
     "Create a message"); in send mode no outgoing message leaves with one.
     """
-    body: Json = orjson.loads(payload)
+    body: Json = json_text.loads(payload)
     messages = body["messages"] if "messages" in body else [body]
     if mode is Mode.IMPORT and kind is not Kind.INTERNAL_NOTE:
         return all(bool(message.get("sent_datetime")) for message in messages)

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 
-import orjson
-
+from bulkmsg import json_text
 from bulkmsg.source import Json
 
 
@@ -83,8 +82,8 @@ class Message:
         """The final bytes of the request that creates this message."""
         if isinstance(self.ticket, NewTicket):
             ticket = {**self.ticket.fields, "external_id": self.ticket.external_id, "messages": [self.body]}
-            return orjson.dumps(ticket)
-        return orjson.dumps(self.body)
+            return json_text.dumps(ticket)
+        return json_text.dumps(self.body)
 
     @property
     def will_be_mailed(self) -> bool:
@@ -94,7 +93,7 @@ class Message:
 
 def canonical(value: Json) -> bytes:
     """The one way a value is written before it is hashed: UTF-8 JSON, sorted keys, no blanks."""
-    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    return json_text.dumps_sorted(value)
 
 
 def short_hash(data: bytes) -> str:

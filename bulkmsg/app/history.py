@@ -113,11 +113,6 @@ class History:
         self.fold: Fold | None = None
         self._gone: Counter[State] = Counter()
         self._survey: Survey | None = None
-        if given is not None and not log_exists(given):
-            raise LogUnusable(
-                f"there is no progress log {given}",
-                "check the path; without --progress-log it is looked for beside the batch",
-            )
         self.look_again()
         self.batch = self._as_logged(batch)
 

@@ -447,7 +447,14 @@ class Sending:
         )
 
     def _end(self, log: ProgressLog, result: RunResult) -> None:
-        fields: dict[str, Json] = {"exit_code": int(result.exit_code), **result.counts, "requests": result.requests}
+        fields: dict[str, Json] = {
+            "total": result.total,
+            **result.counts,
+            "requests": result.requests,
+            "throttled": result.throttled,
+            "seconds": round(result.seconds, 3),
+            "exit_code": int(result.exit_code),
+        }
         self.sink.tell(Event(Name.RUN_FINISHED, fields=fields))
         counts = {state: result.counts[state.value] for state in COUNTED}
         with suppress(LogUnusable):  # a log that cannot be written was the run's end already

@@ -10,8 +10,7 @@ from threading import Thread
 from types import TracebackType
 from typing import Self
 
-import orjson
-
+from bulkmsg import json_text
 from bulkmsg.app.run import utc_now
 from bulkmsg.cli.terminal import Terminal
 from bulkmsg.errors import UsageError
@@ -42,7 +41,7 @@ class EventLines:
     def tell(self, event: Event) -> None:
         stamp = utc_now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
         try:
-            self._queue.put_nowait(orjson.dumps(event.as_json(self.run, stamp), option=orjson.OPT_APPEND_NEWLINE))
+            self._queue.put_nowait(json_text.dumps_line(event.as_json(self.run, stamp)))
         except Full:
             self._missed += 1
 

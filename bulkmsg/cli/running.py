@@ -301,7 +301,10 @@ def _details(args: RunArgs, prepared: Prepared, result: RunResult) -> Iterator[s
         yield f"held back: {held} because an earlier message of the same ticket did not arrive"
     if result.counts[State.IN_DOUBT]:
         doubt = count(result.counts[State.IN_DOUBT], "message")
-        yield f"in doubt: {doubt} may or may not have arrived; the next run looks for them first"
+        yield (
+            f"in doubt: {doubt} may or may not have arrived; running it again looks for them once more, "
+            "and with --in-doubt resend sends again what it cannot find"
+        )
     yield from text.duplicates(result.duplicates)
     if result.more_possible is not None and not args.sandbox:
         yield f"the account allows more: {rate_words(result.more_possible)}; --rate held this run back"

@@ -98,7 +98,7 @@ def _last_run(now: Status) -> str:
     if not now.begun:
         return f"it never ran: there is no progress log{f' {now.log}' if now.log else ''}"
     if now.going:
-        return "a run is going on, or was killed: the last one has not told its end"
+        return "a run is going on, or was killed; if it was killed, running it again goes on where it was"
     if now.exit_code is None:
         return "no run has begun yet"
     return f"the last run ended with exit code {now.exit_code}"

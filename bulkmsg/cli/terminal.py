@@ -63,7 +63,8 @@ class Terminal:
 
     def ask(self, question: str) -> str:
         """What a person types, empty at the end of input."""
-        self.say(question)
+        with suppress(OSError, ValueError):
+            _write(sys.stderr, visible(question))
         return sys.stdin.readline().strip()
 
     def lose(self, error: BaseException) -> None:

@@ -8,10 +8,9 @@ from types import SimpleNamespace
 from typing import Self
 
 import aiohttp
-import orjson
 from yarl import URL
 
-from bulkmsg import __version__
+from bulkmsg import __version__, json_text
 from bulkmsg.ports import Contact, Reply, Request
 from bulkmsg.settings import Credentials
 from bulkmsg.source import Json
@@ -130,8 +129,8 @@ async def _up_to(response: aiohttp.ClientResponse, most: int) -> bytes:
 
 def _parse(body: bytes) -> tuple[Json, bool]:
     try:
-        return orjson.loads(body), True
-    except orjson.JSONDecodeError:
+        return json_text.loads(body), True
+    except json_text.JSONDecodeError:
         return None, False
 
 

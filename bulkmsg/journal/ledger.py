@@ -15,8 +15,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterator
 
-import orjson
-
+from bulkmsg import json_text
 from bulkmsg.message import hash64
 from bulkmsg.outcome import MOVES, State
 from bulkmsg.source import Json
@@ -72,7 +71,7 @@ class Ledger:
     def record(self, offset: int) -> dict[str, Json]:
         """The record that stands there; reading the same one again is free."""
         if self._read[0] != offset:
-            self._read = (offset, orjson.loads(self._line_at(offset)))
+            self._read = (offset, json_text.loads(self._line_at(offset)))
         return self._read[1]
 
     def check(self, key: str, state: State) -> None:

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 
-import orjson
-
+from bulkmsg import json_text
 from bulkmsg.message import Mode, log_name
 from bulkmsg.outcome import COUNTED, Outcome, State
 from bulkmsg.ports import Intent, RetryVerdict
@@ -76,7 +75,7 @@ def encode(body: Mapping[str, Json], previous: bytes) -> bytes:
     Raises:
         ValueError: it would be longer than any reader accepts.
     """
-    data = orjson.dumps(body)
+    data = json_text.dumps(body)
     line = data[:-1] + _SUM_FIELD + checksum(previous, data) + _END
     if len(line) > MAX_LINE:
         raise ValueError(f"a record of {len(line)} bytes does not belong in the progress log")
@@ -94,10 +93,10 @@ def decode(line: bytes, previous: bytes) -> dict[str, Json] | None:
     if line[-_TAIL:] != _SUM_FIELD + checksum(previous, body) + _END:
         return None
     try:
-        record = orjson.loads(line)
-    except orjson.JSONDecodeError:
+        record = json_text.loads(line)
+    except json_text.JSONDecodeError:
         return None
-    return record if orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE) == line else None
+    return record if json_text.dumps_line(record) == line else None
 
 
 def find_record(data: bytes, previous: bytes) -> bytes | None:

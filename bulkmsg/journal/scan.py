@@ -31,8 +31,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import BinaryIO, NoReturn
 
-import orjson
-
+from bulkmsg import json_text
 from bulkmsg.errors import LogUnusable
 from bulkmsg.journal.fold import Fold
 from bulkmsg.journal.ledger import LineAt
@@ -108,7 +107,7 @@ def _unended(whole: bytes, rest: bytes, sound: Scan, number: int, name: str) -> 
     """Keep a last record whose newline is missing or hit."""
     if len(rest) > 1 and rest.strip(b"\0"):
         _damaged(name, number)
-    record = orjson.loads(whole)
+    record = json_text.loads(whole)
     if record["record"] != "log":
         _add(sound.fold, record, sound.end, number, name)
     return Scan(sound.fold, sound.end + len(whole) - 1, sum_of(whole), ended=False)
@@ -154,8 +153,8 @@ def _no_log(line: bytes, name: str) -> NoReturn:
 
 def _any_object(line: bytes) -> dict[str, Json]:
     try:
-        value = orjson.loads(line)
-    except orjson.JSONDecodeError:
+        value = json_text.loads(line)
+    except json_text.JSONDecodeError:
         return {}
     return value if isinstance(value, dict) else {}
 

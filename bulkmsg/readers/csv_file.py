@@ -22,6 +22,7 @@ MAX_LINE = 4_000_000  # bytes of one physical line
 _MAX_PIECES = 512  # pieces of the file, some 32 kB each, that one row may go through
 _MAX_ROW_LINES = 500_000
 _MAX_BLANKS = 1000  # blank lines above the header
+_LINE_ENDS = frozenset({b"\n", b"\r\n", b"\r"})
 _DELIMITERS = (";", "\t", "|", ",")
 
 
@@ -130,6 +131,7 @@ class _Table:
         self._first = 0  # physical lines before these
         self._done = 0  # physical lines of finished rows
         self._blank = 0
+        self._skipped = 0  # blank lines that the csv module never saw
         self._first_blank = 0
         self._reader = csv.reader(chain.from_iterable(self._batches()), delimiter=delimiter, strict=True)
 
@@ -137,6 +139,9 @@ class _Table:
         """Physical lines with their ends, many at once; keeps those of a row that goes on."""
         pieces = 0
         for batch in self._source:
+            if batch[0] in _LINE_ENDS and self._between_rows() and _LINE_ENDS.issuperset(batch):
+                self._skip(len(batch))
+                continue
             try:
                 new = list(map(bytes.decode, batch))
             except UnicodeDecodeError:
@@ -148,6 +153,22 @@ class _Table:
             if pieces > _MAX_PIECES or len(self._lines) > _MAX_ROW_LINES:
                 raise Unreadable(self._endless_row())
             yield new
+
+    def _between_rows(self) -> bool:
+        return bool(self.names) and self._done == self._first + len(self._lines)
+
+    def _skip(self, count: int) -> None:
+        """Passes over so many blank lines without the csv module, which would take seconds for a bomb of them."""
+        self._first_blank = self._first_blank or self._done + 1
+        self._blank += count
+        self._skipped += count
+        self._done += count
+        self._first = self._done
+        self._lines.clear()
+
+    def _read_lines(self) -> int:
+        """Physical lines read so far, up to the end of the current row."""
+        return self._reader.line_num + self._skipped
 
     def _endless_row(self) -> Diagnostic:
         opened, column, _ = _last_quote("".join(self._lines), self.delimiter)
@@ -179,18 +200,18 @@ class _Table:
             hint = "the first row must name the columns, as in `type,ticket_id,body_text`"
             return file_finding("BM111", "the file is empty: it has no header row", hint, self.name, 1, 1)
         place = self._place()
-        self._done = self._reader.line_num
+        self._done = self._read_lines()
         self.names = names
         return self._wrong_delimiter(names, place) or self._wrong_names(names, place) or Columns(names, place)
 
     def _skip_line(self) -> bool:
         """Passes over a blank line before the header."""
-        self._done = self._reader.line_num
+        self._done = self._read_lines()
         return True
 
     def _place(self) -> CellPlace:
         start = self._done - self._first
-        return CellPlace(self, self._done + 1, self._lines[start : self._reader.line_num - self._first])
+        return CellPlace(self, self._done + 1, self._lines[start : self._read_lines() - self._first])
 
     def _wrong_delimiter(self, names: list[str], place: Place) -> Diagnostic | None:
         found = [mark for mark in _DELIMITERS if mark != self.delimiter and mark in names[0]]
@@ -239,23 +260,26 @@ class _Table:
                     number += 1
                     line = self._done + 1
                     start = self._done - self._first
-                    self._done = end = reader.line_num
-                    if len(cells) == width and any(cells):
+                    self._done = end = reader.line_num + self._skipped
+                    if not cells:
+                        self._first_blank = self._first_blank or line
+                        self._blank += 1
+                    elif len(cells) == width and any(cells):
                         place = CellPlace(self, line, self._lines[start : end - self._first])
-                        yield Row(cells, number, place)
+                        yield Row(cells, number + self._skipped, place)
                     elif any(cells):
-                        yield self._misfit(cells, number, line)
+                        yield self._misfit(cells, number + self._skipped, line)
                     else:
                         self._first_blank = self._first_blank or line
                         self._blank += 1
                 return
             except csv.Error as error:
                 number += 1
-                found, final = self._broken(error, number)
+                found, final = self._broken(error, number + self._skipped)
                 yield found
                 if final:
                     return
-                self._done = reader.line_num
+                self._done = self._read_lines()
 
     def _misfit(self, cells: list[str], number: int, line: int) -> Diagnostic:
         have, want = len(cells), len(self.names)
@@ -270,7 +294,7 @@ class _Table:
     def _broken(self, error: csv.Error, number: int = 0) -> tuple[Diagnostic, bool]:
         """The finding for what the csv module refuses in the current row, and whether reading ends with it."""
         line = self._done + 1
-        text = "".join(self._lines[self._done - self._first : self._reader.line_num - self._first])
+        text = "".join(self._lines[self._done - self._first : self._read_lines() - self._first])
         what = f"row {number}" if number else "the header"
         opened, column, closed = _last_quote(text, self.delimiter)
         at = line + opened

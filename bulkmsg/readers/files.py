@@ -17,8 +17,8 @@ from bulkmsg.diagnostic import Diagnostic, file_finding
 from bulkmsg.readers.text import CHUNK, Unreadable, shown
 
 GZIP_MAGIC = b"\x1f\x8b"
-# Helpdesk exports shrink 5 to 50 times, one long text sent to many 400; gzip's limit is about 1,030.
-MAX_EXPANSION = 500
+# Helpdesk exports shrink 5 to 50 times, one text sent to many 200; gzip's limit is about 1,030.
+MAX_EXPANSION = 300
 EXPANSION_FROM = 4 << 20  # bytes that any archive may hold, whatever its ratio
 
 _KINDS = (

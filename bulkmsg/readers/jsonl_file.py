@@ -6,8 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 
-import orjson
-
+from bulkmsg import json_text
 from bulkmsg.diagnostic import Diagnostic, file_finding
 from bulkmsg.readers.files import InputFile
 from bulkmsg.readers.text import ByteLines, Unreadable, shown
@@ -97,11 +96,11 @@ def lines(file: InputFile, *, encoding: str = "utf-8") -> Iterator[Node | Diagno
                 try:
                     if len(line) > _LONG:
                         _check_size(line)
-                    value = orjson.loads(line)
+                    value = json_text.loads(line)
                     _check(value, MAX_DEPTH)
                     if not _clear(line, value):
                         _verify(line)
-                except (orjson.JSONDecodeError, _Odd) as error:
+                except (json_text.JSONDecodeError, _Odd) as error:
                     if not line.strip():
                         continue
                     yield _trouble(line, number, error, source)
@@ -136,7 +135,7 @@ def _clear(line: bytes, value: Json) -> bool:
     """
     if b"\\u00" in line and (b"\\u0000" in line or b"\\u003" in line):
         return False
-    return orjson.dumps(value).count(b":") == line.count(b":")
+    return json_text.dumps(value).count(b":") == line.count(b":")
 
 
 def _check(value: Json, levels: int) -> None:
@@ -223,7 +222,7 @@ def _walk(value: Json, path: Path) -> Iterator[tuple[Path, str]]:
 # Troubles.
 
 
-def _trouble(line: bytes, number: int, error: orjson.JSONDecodeError | _Odd, source: ByteLines) -> Diagnostic:
+def _trouble(line: bytes, number: int, error: json_text.JSONDecodeError | _Odd, source: ByteLines) -> Diagnostic:
     if isinstance(error, _Odd):
         column = _number_at(line) if error.rule == "BM106" else error.column or 0
         return file_finding(error.rule, error.message, error.hint, source.name, number, column + 1)

@@ -68,8 +68,8 @@ class _PureParser(yaml.reader.Reader, yaml.scanner.Scanner, yaml.parser.Parser):
     def get_event(self) -> Event:
         event: Event = super().get_event()  # type: ignore[no-untyped-call]
         if type(event) is ScalarEvent and event.style == '"' and _has_surrogate(event.value):
-            problem = "invalid Unicode character escape"
-            raise yaml.scanner.ScannerError(problem=problem, problem_mark=event.start_mark)
+            mark: Any = event.start_mark
+            raise yaml.scanner.ScannerError(problem="invalid Unicode character escape", problem_mark=mark)
         return event
 
 
@@ -258,7 +258,7 @@ class _Document:
         seen[key] = at
         if len(seen) > MAX_FIELDS:
             raise self._budget(f"the document has more than {MAX_FIELDS:,} fields on its top level", event)
-        return restored(key)
+        return key
 
     def _is_list(self, event: Event) -> bool:
         if type(event) is not AliasEvent:
@@ -424,16 +424,17 @@ class _Document:
         before = len(self.findings)
         value = self._value(event, depth + 1)
         if isinstance(value, str):
-            if type(event) is ScalarEvent and not event.style and len(self._known) < _MAX_KNOWN:
-                self._known.add(value)
-            return value
+            usual = value.isascii() and value != "<<" and plain(value) == value and len(self.findings) == before
+            if usual and len(self._known) < _MAX_KNOWN:
+                self._known.add(value)  # text, quoted or not, so that the next one needs no look
+            return restored(value)
         if len(self.findings) == before:
             self._find("BM103", *_key_trouble(event, value), position(event.start_mark))
         return None
 
     def _twice(self, key: str, at: Position, first: Position | None) -> None:
         where = f"first on line {first.line}, column {first.column}, and again" if first else "again"
-        message = f"the key `{shown(restored(key))}` is given twice: {where} on line {at.line}, column {at.column}"
+        message = f"the key `{shown(key)}` is given twice: {where} on line {at.line}, column {at.column}"
         self._find("BM104", message, "keep one of them", at)
 
     def _first(self, key: str, start: Event, again: Event) -> Position | None:
@@ -443,7 +444,7 @@ class _Document:
             return None
         self._lookups += 1
         place = YamlPlace(self._name, start.start_mark, again.end_mark, self._feed.texts, self._feed.base, _events)
-        return place.at((restored(key),), name=True)
+        return place.at((key,), name=True)
 
     def _merged(self, merges: list[Json] | None, value: Json, name: Event, event: Event) -> list[Json]:
         if merges is not None:
@@ -563,9 +564,9 @@ def _alias_trouble(name: str, anchor: _Anchor | None) -> tuple[str, str, str]:
 
 
 def _restored(value: Json) -> Json:
-    """The value with its line characters back; see `yaml_place`."""
+    """The value with its line characters back, which keys have already; see `yaml_place`."""
     if isinstance(value, str):
         return restored(value)
     if isinstance(value, dict):
-        return {restored(key): _restored(item) for key, item in value.items()}
+        return {key: _restored(item) for key, item in value.items()}
     return [_restored(item) for item in value] if isinstance(value, list) else value

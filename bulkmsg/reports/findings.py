@@ -43,7 +43,7 @@ def _block(found: Diagnostic, line_of: LineOf) -> Iterator[str]:
 
 def excerpt(line: str, number: int, column: int) -> Iterator[str]:
     """A line of a file with a caret below the column, cut to what a terminal holds."""
-    start = max(0, column - 1 - _BEFORE_CARET)
+    start = 0 if len(line) <= _WIDTH else max(0, column - 1 - _BEFORE_CARET)
     before = ("…" if start else "") + _plain(line[start : column - 1])
     behind = _plain(line[column - 1 : column - 1 + _WIDTH])
     room = max(1, _WIDTH - len(before))

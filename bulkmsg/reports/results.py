@@ -37,8 +37,9 @@ def csv_lines(rows: Iterable[Row]) -> Iterator[str]:
     yield ",".join(COLUMNS) + "\n"
     for row in rows:
         out = io.StringIO()
-        csv.writer(out, lineterminator="\n").writerow(_cell(row[name]) for name in COLUMNS)
-        yield out.getvalue()
+        csv.writer(out).writerow(_cell(row[name]) for name in COLUMNS)
+        # With "\n" as its line end the writer would leave a lone CR in a cell unquoted.
+        yield out.getvalue().removesuffix("\r\n") + "\n"
 
 
 def _cell(value: Json) -> Json:

@@ -11,9 +11,7 @@ from difflib import get_close_matches
 from enum import Enum
 from functools import cache
 
-import orjson
-
-from bulkmsg import schema
+from bulkmsg import json_text, schema
 from bulkmsg.message import Kind
 from bulkmsg.source import Json, Path
 
@@ -88,9 +86,9 @@ def read_integer(cell: str) -> Json:
     """
     if not (cell.isascii() and cell.isdigit()) or (cell[0] == "0" and len(cell) > 1):
         raise CellError("a whole number: digits only, without leading zero, blanks or separators")
-    if len(cell) > 16 or int(cell) > _SAFE_INTEGER:
+    if len(cell) > 16 or (number := int(cell)) > _SAFE_INTEGER:
         raise CellError("a whole number below 9,007,199,254,740,993")
-    return int(cell)
+    return number
 
 
 def read_boolean(cell: str) -> Json:
@@ -114,6 +112,8 @@ def read_addresses(cell: str) -> Json:
     """Addresses separated by `;` (blanks after it belong to it), or the list in JSON."""
     if cell.startswith("["):
         return read_json(cell)
+    if ";" not in cell:
+        return [{"address": cell}]
     first, *rest = cell.split(";")
     parts = [first, *(part.lstrip(" ") for part in rest)]
     return [{"address": part} for part in parts if part]
@@ -126,8 +126,8 @@ def read_json(cell: str) -> Json:
         CellError: no JSON.
     """
     try:
-        return orjson.loads(cell)
-    except orjson.JSONDecodeError:
+        return json_text.loads(cell)
+    except json_text.JSONDecodeError:
         raise CellError('a list or an object written as JSON, like ["vip"]') from None
 
 
@@ -204,8 +204,7 @@ class SheetPlan:
         self.key_index = names.index(key) if key in names else columns.index(key) if key in columns else None
         self._columns = columns
         self._by_path: dict[Path, str] = {}
-        top: list[tuple[int, str, Callable[[str], Json] | None]] = []
-        nested: dict[tuple[str, ...], list[tuple[int, str, Callable[[str], Json] | None]]] = {}
+        groups: dict[tuple[str, ...], list[tuple[int, str, Callable[[str], Json] | None]]] = {(): []}
         for index, name in enumerate(names):
             form = forms().get(name) or meta_form(name)
             if form is None:
@@ -214,11 +213,9 @@ class SheetPlan:
                 continue
             parts = tuple(name.split("."))
             self._by_path[parts] = columns[index]
-            group = nested.setdefault(parts[:-1], []) if len(parts) > 1 else top
-            group.append((index, parts[-1], READERS[form]))
-        self._top_text = [(index, name) for index, name, reader in top if reader is None]
-        self._top_read = [(index, name, reader) for index, name, reader in top if reader is not None]
-        self._nested = sorted(nested.items(), key=lambda item: len(item[0]))
+            groups.setdefault(parts[:-1], []).append((index, parts[-1], READERS[form]))
+        # The columns below one parent together, each before those below its children; the entry's own come first.
+        self._groups = sorted(groups.items(), key=lambda item: len(item[0]))
 
     def _unknown(self, column: str, name: str) -> CellTrouble:
         close = get_close_matches(name, forms(), 1, cutoff=0.6)
@@ -227,36 +224,21 @@ class SheetPlan:
 
     def values(self, cells: list[str], troubles: list[CellTrouble]) -> dict[str, Json]:
         """The row's fields, nested; a ticket's own under `ticket`. Cells that cannot be read are told and left out."""
-        fields: dict[str, Json] = {name: cell for index, name in self._top_text if (cell := cells[index])}
-        for index, name, reader in self._top_read:
-            if cell := cells[index]:
-                self._read(fields, index, name, reader, cell, troubles)
-        for parents, group in self._nested:
-            inner: dict[str, Json] = {}
+        fields: dict[str, Json] = {}
+        for parents, group in self._groups:
+            inner: dict[str, Json] = {} if parents else fields
             for index, name, reader in group:
                 if cell := cells[index]:
-                    if reader is None:
-                        inner[name] = cell
-                    else:
-                        self._read(inner, index, name, reader, cell, troubles)
-            if inner:
+                    try:
+                        inner[name] = reader(cell) if reader else cell
+                    except CellError as error:
+                        troubles.append(self._unreadable(self._columns[index], error))
+            if parents and inner:
                 self._place(fields, parents, inner, troubles)
         return fields
 
-    def _read(
-        self,
-        fields: dict[str, Json],
-        index: int,
-        name: str,
-        reader: Callable[[str], Json],
-        cell: str,
-        troubles: list[CellTrouble],
-    ) -> None:
-        try:
-            fields[name] = reader(cell)
-        except CellError as error:
-            column = self._columns[index]
-            troubles.append(CellTrouble("BM113", column, f"the cell of {column!r} must be {error}", "mend the cell"))
+    def _unreadable(self, column: str, error: CellError) -> CellTrouble:
+        return CellTrouble("BM113", column, f"the cell of {column!r} must be {error}", "mend the cell")
 
     def _place(
         self, fields: dict[str, Json], parents: tuple[str, ...], inner: dict[str, Json], troubles: list[CellTrouble]

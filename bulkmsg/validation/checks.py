@@ -67,14 +67,14 @@ def message_troubles(kind: Kind, mode: Mode, fields: dict[str, Json], tomorrow: 
     for name in ("sender", "receiver"):
         person = fields.get(name)
         if isinstance(person, dict):
-            troubles += _person(name, person)
+            _look_at_person(name, person, troubles)
     source = fields.get("source")
     if isinstance(source, dict) and channel == "email":
-        troubles += _addresses(source)
+        _look_at_addresses(source, troubles)
     for name in ("subject", "body_text", "body_html"):
         text = fields.get(name)
-        if isinstance(text, str) and text:
-            troubles += _text(name, text, mode)
+        if isinstance(text, str):
+            _look_at_text(name, text, mode, troubles)
     return troubles
 
 
@@ -83,10 +83,10 @@ def ticket_troubles(fields: dict[str, Json], mode: Mode) -> list[Trouble]:
     troubles: list[Trouble] = []
     customer = fields.get("customer")
     if isinstance(customer, dict):
-        troubles += _person("customer", customer)
+        _look_at_person("customer", customer, troubles)
     subject = fields.get("subject")
     if isinstance(subject, str):
-        troubles += _text("subject", subject, mode)
+        _look_at_text("subject", subject, mode, troubles)
     channel = fields.get("channel")
     if isinstance(channel, str) and channel not in values.CHANNELS:
         troubles.append(_channel(channel))
@@ -110,28 +110,32 @@ def _channel(channel: str) -> Trouble:
     return Trouble("BM407", ("channel",), f"the channel {shown} is none of the helpdesk's own", hint)
 
 
-def _person(name: str, person: dict[str, Json]) -> Iterator[Trouble]:
+# These look at every message, so they append to a list: making and draining generators would cost more than the looks.
+
+
+def _look_at_person(name: str, person: dict[str, Json], troubles: list[Trouble]) -> None:
     email = person.get("email")
     if isinstance(email, str) and not values.is_address(email):
-        yield _address((name, "email"))
-    extra = person.keys() - _PERSON_REFERENCE
-    if extra:
-        listed = ", ".join(f"`{field}`" for field in sorted(extra))
+        troubles.append(_address((name, "email")))
+    if not person.keys() <= _PERSON_REFERENCE:
+        listed = ", ".join(f"`{field}`" for field in sorted(person.keys() - _PERSON_REFERENCE))
         # Gorgias API docs: any other field in a nested person updates that person's record.
         hint = "keep `email` or `id` alone, unless the record shall change"
-        yield Trouble("BM412", (name,), f"{listed} would overwrite the record of this person", hint)
+        troubles.append(Trouble("BM412", (name,), f"{listed} would overwrite the record of this person", hint))
 
 
-def _addresses(source: dict[str, Json]) -> Iterator[Trouble]:
+def _look_at_addresses(source: dict[str, Json], troubles: list[Trouble]) -> None:
     sender = source.get("from")
     if isinstance(sender, dict) and isinstance(sender.get("address"), str) and not values.is_address(sender["address"]):
-        yield _address(("source", "from", "address"))
+        troubles.append(_address(("source", "from", "address")))
     for part in ("to", "cc", "bcc"):
         listed = source.get(part)
-        for index, item in enumerate(listed) if isinstance(listed, list) else ():
+        if not isinstance(listed, list):
+            continue
+        for index, item in enumerate(listed):
             text = item.get("address") if isinstance(item, dict) else None
             if isinstance(text, str) and not values.is_address(text):
-                yield _address(("source", part, index, "address"))
+                troubles.append(_address(("source", part, index, "address")))
 
 
 def _address(path: Path) -> Trouble:
@@ -139,16 +143,19 @@ def _address(path: Path) -> Trouble:
     return Trouble("BM405", path, "this is no e-mail address", hint)
 
 
-def _text(name: str, text: str, mode: Mode) -> Iterator[Trouble]:
-    if name == "subject" and values.has_control(text):
-        hint = "a subject is one line of text: take line breaks, tabs and control characters out"
-        yield Trouble("BM410", (name,), "the subject holds a line break or another control character", hint)
-    if name != "subject" and values.too_many_bytes(text):
+def _look_at_text(name: str, text: str, mode: Mode, troubles: list[Trouble]) -> None:
+    if name == "subject":
+        if values.has_control(text):
+            hint = "a subject is one line of text: take line breaks, tabs and control characters out"
+            said = "the subject holds a line break or another control character"
+            troubles.append(Trouble("BM410", (name,), said, hint))
+    elif values.too_many_bytes(text):
         hint = "the helpdesk takes at most 1 MB; shorten it, or attach the text as a file"
-        yield Trouble("BM411", (name,), f"`{name}` is {len(text.encode()):,} bytes, over 1,000,000", hint)
+        said = f"`{name}` is {len(text.encode()):,} bytes, over 1,000,000"
+        troubles.append(Trouble("BM411", (name,), said, hint))
     left = values.placeholder_in(text)
     if left is not None:
         severity = Severity.ERROR if mode is Mode.SEND else Severity.WARNING
         hint = "fill it in; in a `from:` block a `template:` does that for each row"
         message = f"the placeholder {left!r} was left in `{name}`"
-        yield Trouble("BM408", (name,), message, hint, severity)
+        troubles.append(Trouble("BM408", (name,), message, hint, severity))

@@ -10,15 +10,13 @@ TYPE_SECTIONS = frozenset(kind.value for kind in Kind)
 
 def merge(below: dict[str, Json], above: dict[str, Json]) -> dict[str, Json]:
     """`above` laid over `below`: maps merge, lists replace, null removes. Neither is changed."""
-    merged = dict(below)
+    merged = {**below, **above}
     for name, value in above.items():
         if value is None:
-            merged.pop(name, None)
+            del merged[name]
         elif isinstance(value, dict):
-            lower = merged.get(name)
+            lower = below.get(name)
             merged[name] = merge(lower if isinstance(lower, dict) else {}, value)
-        else:
-            merged[name] = value
     return merged
 
 

@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path as FilePath
 
-import orjson
-
+from bulkmsg import json_text
 from bulkmsg.batch import BatchOptions, Entry, Header
 from bulkmsg.diagnostic import Diagnostic, Severity, finding
 from bulkmsg.errors import InvalidBatch
@@ -85,7 +84,7 @@ class _Checkpoints:
     def add(self, draft: Draft) -> None:
         ticket = draft.ticket
         place: object = [ticket.external_id, ticket.key, ticket.fields] if isinstance(ticket, TicketDraft) else ticket
-        self._hash.update(orjson.dumps([draft.given_key, draft.body, place]))
+        self._hash.update(json_text.dumps([draft.given_key, draft.body, place]))
         self._count += 1
         if self._count % WINDOW == 0:
             self._note()

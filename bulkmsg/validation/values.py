@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from enum import Enum
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from bulkmsg.source import Json, Path
@@ -67,11 +68,13 @@ def utc(text: str, zone: ZoneInfo | None) -> tuple[str, DateTrouble | None, bool
     if offset is None and zone is None:
         return text, DateTrouble.ZONE, False
     try:
-        moment = datetime.fromisoformat(f"{day}T{time}")
+        moment = datetime.fromisoformat(text[:19])
         if moment.year < _OLDEST_YEAR:
             return text, DateTrouble.ANCIENT, False
         if offset is None:
             return _local(moment, fraction or "", zone)
+        if offset == "Z" and text[10] == "T":
+            return text, None, False
         if offset in "Zz":
             return f"{day}T{time}{fraction or ''}Z", None, False
         moment = datetime.fromisoformat(f"{day}T{time}{offset}").astimezone(UTC)
@@ -95,7 +98,12 @@ def tomorrow(now: datetime) -> str:
 
 def is_address(text: str) -> bool:
     """One @, no blanks, no control characters or direction overrides, at most 320 characters."""
-    return len(text) <= 320 and _ADDRESS.fullmatch(text) is not None
+    return len(text) <= 320 and _has_address_form(text)
+
+
+@lru_cache(maxsize=1024)  # a message names the same address in several fields, and support's own is in all of them
+def _has_address_form(text: str) -> bool:
+    return _ADDRESS.fullmatch(text) is not None
 
 
 def channel_trouble(channel: str) -> str | None:
@@ -120,7 +128,7 @@ def _distance(left: str, right: str) -> int:
 
 
 def has_control(text: str) -> bool:
-    return _CONTROL.search(text) is not None
+    return not text.isprintable() and _CONTROL.search(text) is not None
 
 
 def placeholder_in(text: str) -> str | None:

@@ -15,6 +15,7 @@ from bulkmsg.readers import csv_file, jsonl_file, yaml_file
 from bulkmsg.readers.files import open_input
 
 ROUNDS = 1200
+ENCODINGS = ("utf-8", "utf-16", "cp1252", "latin-1", "shift_jis")
 
 SEEDS: dict[str, tuple[Callable[..., Iterator[Any]], bytes]] = {
     "yaml": (
@@ -45,8 +46,8 @@ tickets: [{"a": 1, b: {c: d}}, caf\xc3\xa9 \xe2\x80\xa8 x]
 }
 PIECES = [
     b"\0", b"\xff", b"\xed\xa0\x80", b"\xef\xbb\xbf", b"\xff\xfe", b"\t", b"\r", b"\n", b"\n---\n", b"\n...\n", b"&a ",
-    b"*a ", b"*e", b"<<: ", b"!", b"!!int ", b"%TAG ! x\n", b"[", b"]", b"{", b"}", b": ", b"- ", b"? ", b"'", b'"', b"\\",
-    b"\\u", b"\\ud83d", b"|", b">", b"0", b"01", b"1e999", b".nan", b"9" * 30, b"\xe2\x80\xa8", b"\xc2\x85",
+    b"*a ", b"*e", b"<<: ", b"!", b"!!int ", b"%TAG ! x\n", b"[", b"]", b"{", b"}", b": ", b"- ", b"? ", b"'", b'"',
+    b"\\",     b"\\u", b"\\ud83d", b"|", b">", b"0", b"01", b"1e999", b".nan", b"9" * 30, b"\xe2\x80\xa8", b"\xc2\x85",
     b"\xf2\x8f\xbf\xbe", b"#", b"@", b"`", b"%", b",", b";", b"\x1b", b"\xf4\x8f\xbf\xbf", b"\xef\xbf\xbf", b"  ",
     b"~", b"null", b"messages", b"NaN", b"\x7f", b"a: 1\na: 2\n",
 ]  # fmt: skip
@@ -116,9 +117,7 @@ def test_random_bytes_and_archives_never_raise(kind: str, tmp_path: Path) -> Non
     path = tmp_path / "x"
     for _ in range(300):
         path.write_bytes(chance.randbytes(chance.randrange(60)))
-        read_all(
-            path, f"x.{kind}", reader, encoding=chance.choice(("utf-8", "utf-16", "cp1252", "latin-1", "shift_jis"))
-        )
+        read_all(path, f"x.{kind}", reader, encoding=chance.choice(ENCODINGS))
         path.write_bytes(mutated(gzip.compress(seed), chance))
         read_all(path, f"x.{kind}.gz", reader)
     for cut in range(len(seed)):

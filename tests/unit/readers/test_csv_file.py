@@ -69,6 +69,20 @@ def test_blank_rows_keep_their_numbers_and_are_counted_once(read_csv: Any) -> No
     assert found[-1].severity == "note"
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_very_many_blank_lines_keep_all_numbers(end: str, read_csv: Any, told: Any) -> None:
+    blanks = end * 200_000
+    found = read_csv(f'a,b{end}1,2{end}{blanks}"{end}",4{end}{blanks}5{end}"x"y,{end}"{blanks}",6{end}7,8')
+    assert rows(found) == [
+        (1, 2, ["1", "2"]),
+        (200_002, 200_003, [end, "4"]),
+        (400_005, 400_007, [blanks, "6"]),
+        (400_006, 600_008, ["7", "8"]),
+    ]
+    assert told(found) == [("BM112", 400_005, 1), ("BM117", 400_006, 1), ("BM119", 3, 1)]
+    assert found[-1].message == "400,000 blank rows were skipped"
+
+
 def test_blank_lines_before_the_header_are_passed_over(read_csv: Any) -> None:
     found = read_csv("\n\r\na,b\n1,2\n")
     assert found[0].place.line == 3

@@ -364,3 +364,9 @@ def test_the_parser_without_libyaml_reads_the_same(
     assert [node.place.at(("source", "to", 1)) for node in slow] == [
         node.place.at(("source", "to", 1)) for node in fast
     ]
+
+
+def test_a_key_with_a_line_character_raw_and_escaped_is_one_key(read_yaml: Any, told: Any) -> None:
+    # They travelled differently through the parser, and the second silently replaced the first.
+    assert told(read_yaml('m: {"k\x85": 1, "k\\x85": 2}\n')) == [("BM104", 1, 14)]
+    assert told(read_yaml('"k\x85": 1\n"k\\x85": 2\n')) == [("BM104", 2, 1)]

@@ -1,0 +1,227 @@
+"""One entry's findings on their way out: each at the place where the user must change something, and said once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from bulkmsg import schema
+from bulkmsg.batch import Entry, Header
+from bulkmsg.diagnostic import RULES, Diagnostic, Severity
+from bulkmsg.message import Kind, log_name
+from bulkmsg.source import Json, Path, Place, path_text
+from bulkmsg.template import has_marks
+from bulkmsg.validation.checks import Trouble
+
+MOST_PER_ENTRY = 50  # findings of one entry; more help nobody, and each costs a look into the entry's text
+
+_KEYWORD_RULES = {
+    "additionalProperties": "BM201",
+    "propertyNames": "BM201",
+    "required": "BM202",
+    "type": "BM203",
+    "enum": "BM204",
+    "const": "BM204",
+    "minLength": "BM205",
+    "maxLength": "BM205",
+    "minimum": "BM205",
+    "maximum": "BM205",
+    "minItems": "BM205",
+    "maxItems": "BM205",
+    "minProperties": "BM205",
+    "pattern": "BM206",
+    "format": "BM206",
+}
+_OF_THE_TYPE = frozenset({"from_agent", "public", "channel"})
+_HINTS = {
+    "BM203": "see `bulkmsg schema` for what the field may hold",
+    "BM304": "leave the field out: the type says it already",
+    "BM205": "make it fit, or leave the field out",
+    "BM206": "write it in that form, or leave the field out",
+}
+
+
+def rule_of(item: schema.Violation) -> str:
+    """The rule that a violation of a schema breaks."""
+    if item.field in ("sent_datetime", "created_datetime") and item.keyword in ("required", "anyOf"):
+        return "BM301"
+    last = item.field or (item.path[-1] if item.path else "")
+    if last == "sent_datetime" and item.keyword == "not":
+        return "BM302"
+    if last in _OF_THE_TYPE and item.keyword in ("const", "enum", "not"):
+        return "BM304"
+    if last in ("ticket_id", "ticket_external_id") and item.keyword in ("not", "required", "anyOf"):
+        return "BM701"
+    if item.keyword == "anyOf" and item.field is not None:
+        return "BM202"
+    return _KEYWORD_RULES.get(item.keyword, "BM207")
+
+
+def hint_of(item: schema.Violation, rule: str) -> str:
+    """What to do about a violation: every finding says it."""
+    return item.hint or _HINTS.get(rule, "see `bulkmsg schema` for what may stand here")
+
+
+@dataclass(slots=True)
+class Told:
+    """What was told about one entry.
+
+    Args:
+        report: takes each finding; `said` are those that many entries share, told already.
+        written: the entry's own fields as they were merged, from cells, a filled-in template or a mapping.
+        column_of: for a row of columns, the column that gave a field.
+        kind: what the entry is, once that is known.
+        at_message, at_ticket: where the message's and the ticket's fields stand in `written`.
+    """
+
+    header: Header
+    entry: Entry
+    report: Callable[[Diagnostic], None]
+    said: set[tuple[str, str, int, int, str]]
+    written: dict[str, Json] = field(default_factory=dict)
+    column_of: Callable[[Path], str | None] | None = None
+    kind: Kind | None = None
+    at_message: Path = ()
+    at_ticket: Path | None = None
+    errors: int = 0
+    key: str | None = None
+    _reported: int = 0
+    _spots: set[Path] = field(default_factory=set)
+    _unreadable: set[Path] = field(default_factory=set)
+
+    def add(self, trouble: Trouble, prefix: Path = (), *, of_row: bool = False) -> None:
+        """Tell one trouble; `of_row` where it lies in the row's data, whatever the template says."""
+        path = (*prefix, *trouble.path)
+        self._spots.add(path)
+        severity = trouble.severity or RULES[trouble.rule].severity
+        self._tell(trouble.rule, severity, trouble.message, trouble.hint, path, of_row=of_row)
+
+    def unreadable(self, trouble: Trouble, column: str) -> None:
+        """Tell of a cell that could not be read; that its field is missing then needs no finding of its own."""
+        self._unreadable.add(trouble.path)
+        where = self.entry.place, (column,)
+        self._emit(trouble.rule, RULES[trouble.rule].severity, trouble.message, trouble.hint, where, trouble.path)
+
+    def violations(self, found: Iterable[schema.Violation], prefix: Path = ()) -> None:
+        """Tell what a schema has against the entry, but for what was told better already."""
+        items = list(found)
+        refused = {item.path for item in items if item.field == "file" and item.keyword == "additionalProperties"}
+        for item in items:
+            rule = rule_of(item)
+            path = (*prefix, *item.path)
+            if rule in ("BM203", "BM205", "BM206") and path in self._spots:
+                continue
+            if rule == "BM202" and item.path in refused:
+                continue  # an attachment by `file` lacks all that one by `url` needs
+            named = item.keyword in ("additionalProperties", "propertyNames") and item.field is not None
+            whole = (*path, item.field) if item.field is not None else path
+            if whole in self._unreadable:
+                continue
+            missing = item.field is not None and not named
+            hint = hint_of(item, rule)
+            self._tell(rule, Severity.ERROR, item.message, hint, whole, name=named, missing=missing)
+
+    @property
+    def full(self) -> bool:
+        return self._reported >= MOST_PER_ENTRY
+
+    def _tell(
+        self,
+        rule: str,
+        severity: Severity,
+        message: str,
+        hint: str,
+        path: Path,
+        *,
+        name: bool = False,
+        missing: bool = False,
+        of_row: bool = False,
+    ) -> None:
+        origin = None if missing or of_row else self._in_defaults(path)
+        if origin is not None:
+            self._emit(rule, severity, message, hint, origin, ("defaults", *origin[1]), name=name, shared=True)
+            return
+        entry, block = self.entry, self.entry.block
+        shown = (*entry.prefix, *path)
+        if block is not None and block.template is not None:
+            if of_row or _filled_in(block.template, path):
+                self._emit(rule, severity, message, hint, (entry.place, ()), shown)
+            else:
+                inner = ("template", *path)
+                whole = (*block.prefix, *inner)
+                self._emit(rule, severity, message, hint, (block.place, inner), whole, name=name, shared=True)
+        elif self.column_of is not None:
+            column = self.column_of(path)
+            self._emit(rule, severity, message, hint, (entry.place, (column,) if column else ()), shown)
+        else:
+            self._emit(rule, severity, message, hint, (entry.place, path), shown, name=name)
+
+    def _emit(
+        self,
+        rule: str,
+        severity: Severity,
+        message: str,
+        hint: str,
+        where: tuple[Place, Path],
+        path: Path,
+        *,
+        name: bool = False,
+        shared: bool = False,
+    ) -> None:
+        self.errors += severity is Severity.ERROR
+        if self._reported >= MOST_PER_ENTRY:
+            return
+        self._reported += 1
+        place, inner = where
+        at = place.at(inner, name=name)
+        if shared:
+            spot = (rule, place.file, at.line, at.column, message)
+            if spot in self.said:
+                return
+            self.said.add(spot)
+        key = None if shared or self.key is None else log_name(self.key)
+        self.report(
+            Diagnostic(rule, severity, message, hint, place.file, at.line, at.column, path_text(path), key)
+        )
+
+    def _in_defaults(self, path: Path) -> tuple[Place, Path] | None:
+        """Where the value at `path` stands in the header's defaults; None when the entry itself has it."""
+        if not path or holds(self.written, path):
+            return None
+        defaults = self.header.defaults
+        for layer in self._layers(path):
+            if holds(defaults, layer):
+                return self.header.place("defaults"), layer
+        return None
+
+    def _layers(self, path: Path) -> list[Path]:
+        """The places in `defaults` from which the value at `path` may have come, the topmost first."""
+        of_ticket = self.at_ticket is not None and path[: len(self.at_ticket)] == self.at_ticket
+        of_message = path[: len(self.at_message)] == self.at_message
+        if of_ticket and not (of_message and len(self.at_message) >= len(self.at_ticket or ())):
+            return [("ticket", *path[len(self.at_ticket or ()) :])]
+        inner = path[len(self.at_message) :]
+        return [(self.kind.value, *inner), inner] if self.kind else [inner]
+
+
+def holds(value: Json, path: Path) -> bool:
+    """Whether something stands at `path` in a value."""
+    for part in path:
+        if isinstance(value, dict) and isinstance(part, str) and part in value:
+            value = value[part]
+        elif isinstance(value, list) and isinstance(part, int) and 0 <= part < len(value):
+            value = value[part]
+        else:
+            return False
+    return True
+
+
+def _filled_in(template: Json, path: Path) -> bool:
+    """Whether the value at `path` of a template comes from the row, and not from the template as it is written."""
+    for part in path:
+        if isinstance(template, str):
+            break
+        if not holds(template, (part,)):
+            return False
+        template = template[part]
+    return isinstance(template, str) and has_marks(template)

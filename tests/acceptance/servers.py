@@ -1,0 +1,52 @@
+"""The sandbox as a process of its own, for tests of the real command."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+ACCOUNT = {"GORGIAS_ACCOUNT": "acme", "GORGIAS_EMAIL": "anna@acme.example", "GORGIAS_API_KEY": "key-for-tests-0123"}
+
+
+@contextmanager
+def sandbox(*flags: str) -> Iterator[str]:
+    """A running sandbox; its URL."""
+    command = [sys.executable, "-m", "bulkmsg.sandbox", *flags]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        yield process.stdout.readline().strip()
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def asked(url: str, path: str) -> Any:
+    """What an inspection page of the sandbox answers."""
+    with urllib.request.urlopen(url + path) as answer:
+        return json.load(answer)
+
+
+def environment(url: str | None = None, **more: str) -> dict[str, str]:
+    """The environment of a command: nothing of the user's own settings, the test account, the sandbox's URL."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("GORGIAS_", "BULKMSG_"))}
+    own = {**kept, **ACCOUNT, **more}
+    return own if url is None else {**own, "GORGIAS_BASE_URL": url}
+
+
+def bulkmsg(*words: str | Path) -> list[str]:
+    return [sys.executable, "-m", "bulkmsg", *(str(word) for word in words)]
+
+
+def run(url: str | None, *words: str | Path, **more: str) -> subprocess.CompletedProcess[str]:
+    """Run the command to its end, with nobody at the keyboard."""
+    return subprocess.run(
+        bulkmsg(*words), env=environment(url, **more), capture_output=True, text=True, timeout=240, stdin=subprocess.DEVNULL
+    )

@@ -1,0 +1,277 @@
+"""The real command, where it only looks: validate, plan, dry runs, schema, init, help, and what streams do to it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.servers import bulkmsg, environment, run
+
+ROOT = Path(__file__).resolve().parents[2]
+HEAD = "version: 1\nname: history\nmode: import\nmessages:\n"
+GOOD = """\
+  - type: incoming
+    ticket_id: 12
+    channel: email
+    sender: {email: jane@example.com}
+    source: {from: {address: jane@example.com}, to: [{address: support@acme.example}]}
+    body_text: Hello
+    sent_datetime: 2024-01-01T00:00:00Z
+"""
+BAD = GOOD.replace("    sent_datetime: 2024-01-01T00:00:00Z\n", "")
+HEAVY = {"aiohttp", "jsonschema", "jsonschema_rs", "yaml", "rich", "asyncio", "orjson", "jinja2"}
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> Path:
+    path = tmp_path / "good.yaml"
+    path.write_text(HEAD + GOOD)
+    return path
+
+
+@pytest.fixture
+def bad(tmp_path: Path) -> Path:
+    path = tmp_path / "bad.yaml"
+    path.write_text(HEAD + GOOD + BAD + BAD)
+    return path
+
+
+# -- validate --------------------------------------------------------------------------------------------------------
+
+
+def test_a_valid_batch(good: Path) -> None:
+    done = run(None, "validate", good)
+    assert (done.returncode, done.stdout) == (0, f"no errors in {good}: 1 message\n")
+    assert done.stderr.splitlines()[-1] == f"next: bulkmsg plan {good}"
+
+
+def test_findings_stand_on_stdout_with_place_line_caret_and_hint(bad: Path) -> None:
+    done = run(None, "validate", bad)
+    assert done.returncode == 1
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith(f"{bad}:12:5: error: ")
+    assert lines[0].endswith("[BM301]")
+    assert lines[1] == "    12 |   - type: incoming"
+    assert lines[2] == "       |     ^"
+    assert lines[3].startswith("  hint: ")
+    assert lines[-1] == f"2 errors in {bad}: 3 messages"
+
+
+def test_a_cap_on_findings_is_told_and_counts_stay_whole(bad: Path) -> None:
+    done = run(None, "validate", bad, "--max-findings", "1")
+    assert done.stdout.count("[BM301]") == 1
+    assert "1 of 2 findings are shown" in done.stdout
+    answer = json.loads(run(None, "validate", bad, "--max-findings", "1", "--format", "json").stdout)
+    assert len(answer["diagnostics"]) == 1
+    assert answer["counts"]["error"] == 2
+
+
+def test_the_answers_of_several_files_add_up(good: Path, bad: Path) -> None:
+    done = run(None, "validate", good, bad, "--format", "json")
+    answer = json.loads(done.stdout)
+    assert done.returncode == 1
+    assert not answer["valid"]
+    assert answer["messages"] == 4
+    assert answer["counts"] == {"error": 2, "warning": 0, "note": 0}
+    assert {each["file"] for each in answer["diagnostics"]} == {str(bad)}
+    first = {"rule", "severity", "message", "hint", "file", "line", "column", "path", "key"}
+    assert set(answer["diagnostics"][0]) == first
+
+
+def test_a_file_that_is_not_there_could_not_be_looked_at(tmp_path: Path, good: Path) -> None:
+    done = run(None, "validate", good, tmp_path / "none.yaml")
+    assert done.returncode == 3
+    assert f"{tmp_path / 'none.yaml'}: error: " in done.stdout
+    assert ":0" not in done.stdout
+
+
+def test_strict_makes_warnings_count(good: Path) -> None:
+    good.write_text(good.read_text().replace("channel: email", "channel: telegraph"))
+    assert run(None, "validate", good).returncode == 0
+    done = run(None, "validate", good, "--strict")
+    assert done.returncode == 1
+    assert "no errors, 1 warning in" in done.stdout
+
+
+def test_nothing_from_a_file_reaches_the_terminal_as_an_escape(tmp_path: Path) -> None:
+    path = tmp_path / "evil.yaml"
+    path.write_text(HEAD + GOOD + '    "x\\e[31m\u202ey": 1\n')
+    for output in ("text", "json"):
+        done = run(None, "validate", path, "--format", output)
+        assert done.returncode == 1
+        assert all(char.isprintable() or char == "\n" for char in done.stdout + done.stderr)
+
+
+# -- plan and dry run ------------------------------------------------------------------------------------------------
+
+
+def test_a_plan_as_json(good: Path) -> None:
+    done = run(None, "plan", good, "--format", "json", "--rate", "10/1s")
+    assert done.returncode == 0
+    assert json.loads(done.stdout) == {
+        "batch": "history",
+        "mode": "import",
+        "messages": 1,
+        "by_type": {"incoming": 1, "outgoing": 0, "internal-note": 0},
+        "tickets": 1,
+        "new_tickets": 0,
+        "requests": 5,
+        "recipients": 0,
+        "sends": 0,
+        "seconds": 0.0,
+        "rate": "10/1s",
+    }
+
+
+def test_a_dry_run_is_validate_and_plan_and_needs_no_account(good: Path, bad: Path) -> None:
+    done = run(None, "run", "-n", good, GORGIAS_ACCOUNT="", GORGIAS_EMAIL="", GORGIAS_API_KEY="")
+    assert done.returncode == 0
+    assert "history (import mode)" in done.stdout
+    assert done.stderr.splitlines()[-1] == f"next: bulkmsg run {good}"
+    assert not list(good.parent.glob("*.jsonl*"))
+    done = run(None, "run", "--dry-run", bad)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "[BM301]" in done.stderr
+    assert done.stderr.splitlines()[-1] == f"next: bulkmsg validate {bad}"
+
+
+def test_a_plan_shows_the_very_messages(good: Path) -> None:
+    done = run(None, "plan", good, "--show", "5", "--format", "json")
+    (line,) = done.stdout.splitlines()
+    shown = json.loads(line)
+    assert list(shown) == ["key", "file", "line", "path", "body"]
+    assert shown["path"] == "/api/tickets/12/messages"
+    assert shown["body"]["external_id"].startswith("bulkmsg-history-")
+    done = run(None, "plan", good, "--show", shown["key"])
+    assert "POST /api/tickets/12/messages" in done.stdout
+    assert run(None, "plan", good, "--show", "nobody").returncode == 2
+
+
+def test_flags_come_from_the_environment_but_for_three(good: Path) -> None:
+    done = run(None, "plan", good, BULKMSG_FORMAT="json", BULKMSG_RATE="7/1s")
+    assert json.loads(done.stdout)["rate"] == "7/1s"
+    done = run(None, "plan", good, BULKMSG_MODE="send", BULKMSG_ALLOW_SEND="5", BULKMSG_YES="1")
+    assert (done.returncode, "(import mode)" in done.stdout) == (0, True)
+    done = run(None, "plan", good, BULKMSG_RATE="fast")
+    assert done.returncode == 2
+    assert "BULKMSG_RATE" in done.stderr
+
+
+# -- schema, init, help ----------------------------------------------------------------------------------------------
+
+
+def test_schemas_are_printed_as_they_are() -> None:
+    done = run(None, "schema", "outgoing")
+    assert done.stdout == (ROOT / "schemas" / "outgoing.schema.json").read_text()
+    listed = run(None, "schema").stdout
+    assert {line.split()[0] for line in listed.splitlines()} >= {"batch", "incoming", "progress-log", "event", "report"}
+    done = run(None, "schema", "outgoin")
+    assert (done.returncode, "did you mean outgoing?" in done.stderr) == (2, True)
+
+
+def test_what_init_writes_is_valid_and_runs_and_is_never_overwritten(tmp_path: Path) -> None:
+    folder = tmp_path / "first"
+    done = run(None, "init", folder)
+    assert done.returncode == 0
+    assert done.stderr.splitlines()[-1] == f"next: bulkmsg validate {folder / 'batch.yaml'}"
+    checked = run(None, "validate", folder / "batch.yaml", folder / "send.yaml", "--strict")
+    assert checked.returncode == 0
+    assert "[BM" not in checked.stdout
+    for name in ("batch.yaml", "send.yaml"):
+        assert run(None, "run", folder / name, "--sandbox").returncode == 0
+    (folder / "batch.yaml").write_text("mine")
+    done = run(None, "init", folder)
+    assert done.returncode == 2
+    assert "batch.yaml" in done.stderr
+    assert (folder / "batch.yaml").read_text() == "mine"
+
+
+def test_init_leaves_a_gitignore_alone_and_tells_its_lines(tmp_path: Path) -> None:
+    (tmp_path / ".gitignore").write_text("mine\n")
+    done = run(None, "init", tmp_path)
+    assert done.returncode == 0
+    assert (tmp_path / ".gitignore").read_text() == "mine\n"
+    assert "*.progress.jsonl" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["--help"], ["run", "-h"], ["validate", "-h"], ["results", "-h"], ["sandbox", "-h"]]
+)
+def test_help_loads_nothing_heavy(words: list[str]) -> None:
+    code = "import sys; from bulkmsg.cli import main; main(sys.argv[1:]); print(*sys.modules, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code, *words], env=environment(), capture_output=True, text=True)
+    assert done.returncode == 0
+    assert done.stdout.startswith("Usage: bulkmsg")
+    assert HEAVY.isdisjoint(done.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["rnu"], "Did you mean 'run'?"),
+        (["run", "x.yaml", "--sandbx"], "--sandbox"),
+        (["run", "x.yaml", "--mode", "sned"], "'send'"),
+        (["plan"], "Missing argument"),
+        (["run", "x.yaml", "--rate", "0/1s"], "--rate"),
+    ],
+)
+def test_a_wrong_command_line_is_told_what_was_meant(words: list[str], said: str) -> None:
+    done = run(None, *words)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_version() -> None:
+    assert run(None, "--version").stdout.startswith("bulkmsg, version ")
+
+
+# -- streams ---------------------------------------------------------------------------------------------------------
+
+
+def shell(line: str, **more: str) -> subprocess.CompletedProcess[str]:
+    env = {**environment(), "B": " ".join(bulkmsg()), **more}
+    return subprocess.run(["bash", "-c", line], env=env, capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.parametrize(
+    "words", ["validate bad.yaml", "plan good.yaml --show 1", "schema batch", "--help", "results good.yaml"]
+)
+def test_a_closed_pipe_is_no_trouble(bad: Path, good: Path, words: str) -> None:
+    done = shell(f"cd {bad.parent}; $B {words} | head -1 >/dev/null; echo ${{PIPESTATUS[0]}}")
+    assert done.stdout.strip() in ("0", "1" if "bad" in words else "0")
+    assert "Traceback" not in done.stderr
+    assert "Broken" not in done.stderr
+    assert "Exception" not in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("words", ["validate good.yaml", "schema batch", "--help", "results good.yaml"])
+def test_a_full_disk_is_told_in_one_line(good: Path, words: str) -> None:
+    done = shell(f"cd {good.parent}; $B {words} >/dev/full")
+    assert done.returncode == 1
+    assert "error: the answer could not be written: No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_terminal_that_knows_only_ascii(bad: Path) -> None:
+    bad.write_text(bad.read_text().replace("type: incoming", "type: incoming # Grüße", 3), "utf-8")
+    done = shell(f"$B validate {bad}", LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
+    assert done.returncode == 1
+    assert "Gr\\xfc\\xdfe" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_closed_streams_end_nothing(good: Path) -> None:
+    done = shell(f"$B validate {good} >&- 2>&- <&-")
+    assert done.returncode == 0
+
+
+def test_the_tests_see_no_variable_of_the_user() -> None:
+    assert not [name for name in environment() if name.startswith("BULKMSG_")]
+    assert os.environ.get("GORGIAS_BASE_URL") is None
