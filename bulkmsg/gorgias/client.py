@@ -4,6 +4,7 @@ nothing, keeps no cookie, and lets no exception of aiohttp out (their texts can 
 from __future__ import annotations
 
 import asyncio
+from base64 import b64encode
 from types import SimpleNamespace
 from typing import Self
 
@@ -145,7 +146,8 @@ def _call_limit(text: str | None) -> tuple[int | None, int | None]:
 def _authorization(credentials: Credentials) -> str:
     if credentials.token:
         return f"Bearer {credentials.token}"
-    return aiohttp.BasicAuth(credentials.email, credentials.api_key, encoding="utf-8").encode()
+    pair = f"{credentials.email}:{credentials.api_key}".encode()
+    return f"Basic {b64encode(pair).decode()}"
 
 
 def _say(error: Exception, left: bool) -> str:

@@ -20,7 +20,7 @@ from bulkmsg.readers.csv_file import Columns
 from bulkmsg.readers.files import open_input
 from bulkmsg.source import Node, Row
 
-SETTINGS = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SETTINGS = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 # Text as people have it: no NUL, no surrogates, no control characters, which YAML cannot hold raw.
 texts = st.text(
