@@ -79,6 +79,7 @@ RULES = _rules(
     ("BM504", "error", "a person would get two messages"),
     ("BM601", "error", "a template uses a column that is empty or unknown"),
     ("BM602", "error", "a template is wrong"),
+    ("BM603", "warning", "a template gives every row the same default"),
     ("BM701", "error", "the ticket reference is wrong"),
     ("BM702", "error", "a new ticket holds more than one message"),
 )

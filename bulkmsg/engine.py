@@ -11,6 +11,7 @@ import hashlib
 import math
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from random import Random
@@ -31,7 +32,7 @@ from bulkmsg.delivery import (
     Step,
     Trust,
 )
-from bulkmsg.errors import BulkmsgError, ExitCode, InvalidBatch, LogUnusable
+from bulkmsg.errors import ExitCode, InvalidBatch, LogUnusable
 from bulkmsg.events import Event, Name, RunView
 from bulkmsg.gorgias import wire
 from bulkmsg.message import ExistingTicket, Message, log_name
@@ -119,10 +120,8 @@ class Desk:
 
     async def _change_within(self, seconds: float) -> None:
         self._changed.clear()
-        try:
+        with suppress(TimeoutError):
             await asyncio.wait_for(self._changed.wait(), None if math.isinf(seconds) else seconds)
-        except TimeoutError:
-            pass
 
     async def call(self, request: Request, before: Callable[[], None] | None = None) -> Reply:
         """Send one request when its turn comes; `before` is done right before its first byte may leave.
@@ -380,7 +379,7 @@ class Engine:
                 answer = await self._take(step, message)
         except StopIteration as end:
             return end.value, attempt
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, Stopped):
             self._give_up(message, attempt)
             raise
         finally:
@@ -461,9 +460,14 @@ class Engine:
 
     def _settle(self, message: Message, standing: Standing, attempt: int, outcome: Outcome) -> None:
         same = outcome.state is standing.state and attempt == standing.attempt
+        flew = self._flying.pop(message.key, None) is not None
         if not (same and outcome.state is State.HELD_BACK):
-            self.journal.outcome(message.key, attempt, message.content, outcome)
-        self._flying.pop(message.key, None)
+            try:
+                self.journal.outcome(message.key, attempt, message.content, outcome)
+            except LogUnusable:
+                if flew:  # for the log, and so for the next run, its intent is all there is
+                    self.tally.move(standing.state, State.IN_DOUBT)
+                raise
         self.tally.move(standing.state, outcome.state)
         if outcome.duplicates:
             self.duplicates.append((message.key, outcome.duplicates))
@@ -473,15 +477,13 @@ class Engine:
         self.sink.tell(Event(Name.MESSAGE_SETTLED, log_name(message.key), fields))
 
     def _give_up(self, message: Message, attempt: int) -> None:
-        """The run ends before this message's answer came."""
+        """The run ends before this message's answer came, or before it was looked for."""
         if message.key not in self._flying:
             return
         standing = self.standing(message.key)
-        outcome = Outcome(State.IN_DOUBT, error="the run ended before the helpdesk's answer came")
-        try:
+        outcome = Outcome(State.IN_DOUBT, error="the run ended before this was settled")
+        with suppress(LogUnusable):  # the intent stands in the log, which says the same
             self._settle(message, standing, attempt, outcome)
-        except BulkmsgError:  # the intent stands in the log, which says the same
-            return
 
     # -- a look from outside --------------------------------------------------------------------------------------
 

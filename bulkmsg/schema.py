@@ -20,6 +20,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -106,17 +107,17 @@ class Checker:
         except ValueError:  # a value that JSON has no word for
             return False
 
-    def violations(self, instance: object) -> list[Violation]:
-        """Everything that is wrong, in the schema's order; [] means valid after all."""
+    def violations(self, instance: object, most: int | None = None) -> list[Violation]:
+        """Everything that is wrong, or the first `most` of it, in the schema's order; [] means valid after all."""
         if self._slow is None:
             self._slow = _compile_slow(self._schema)
+        errors = self._slow.iter_errors(instance)  # type: ignore[arg-type]
         try:
-            found = [v for e in self._slow.iter_errors(instance) for v in self._explain(e)]  # type: ignore[arg-type]
+            return list(islice(_distinct(v for e in errors for v in self._explain(e)), most))
         except RecursionError:
             return [Violation((), None, "depth", "the entry is nested too deeply", "use fewer levels")]
         except ValueError:  # Python refuses to write out a number of thousands of digits
             return [Violation((), None, "digits", "the entry holds a number with too many digits", "put it in quotes")]
-        return list(_distinct(found))
 
     def _explain(self, error: ValidationError) -> Iterator[Violation]:
         if error.validator in ("anyOf", "oneOf") and "x-why" not in _rule(error):

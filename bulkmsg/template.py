@@ -1,42 +1,85 @@
 """Templates: Jinja2 in its sandbox, on string values after parsing. The only door to jinja2.
 
 A template is compiled once and rendered per row; a cell's own text is never a template. What goes wrong is a value.
+The sandbox keeps a template from Python, and the bounds here keep it from filling memory or running for hours: no
+function, no macro, no loop within a loop, filters from a list, and no text above two million characters.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cache
 from typing import Any
-
-from jinja2 import StrictUndefined, TemplateError, UndefinedError
-from jinja2.sandbox import SandboxedEnvironment
 
 from bulkmsg.source import Json, Path
 
 _MARKS = ("{{", "{%", "{#")
-_QUOTED = re.compile(r"'([^']*)'")
 _NOT_WORD = re.compile(r"\W+")
+_MAX_TEXT = 2_000_000  # characters that one text may have
+_MAX_EXPRESSIONS = 2_000  # of a whole template
+_MAX_ITEMS = 1_000  # that one loop goes through
+_MAX_BITS = 256  # of a number that is multiplied
+
+_FILTERS = frozenset(
+    {"abs", "capitalize", "count", "d", "default", "e", "escape", "first", "float", "forceescape", "format"}
+    | {"int", "join", "last", "length", "list", "lower", "replace", "reverse", "round", "safe", "sort", "string"}
+    | {"striptags", "title", "trim", "truncate", "unique", "upper", "urlencode", "wordcount"}
+)
+# Methods of texts and of `row`; none of them gives more than it takes.
+_METHODS = frozenset(
+    {"capitalize", "count", "endswith", "find", "isalpha", "isdigit", "items", "keys", "lower", "lstrip", "partition"}
+    | {"removeprefix", "removesuffix", "rpartition", "rsplit", "rstrip", "split", "startswith", "strip", "swapcase"}
+    | {"title", "upper", "values"}
+)
+_NODES = frozenset(
+    {"Template", "Output", "TemplateData", "Name", "Const", "List", "Tuple", "Dict", "Pair", "Keyword", "CondExpr"}
+    | {"Filter", "Test", "Compare", "Operand", "And", "Or", "Not", "Neg", "Pos", "Add", "Sub", "Mul", "Div"}
+    | {"FloorDiv", "Mod", "Concat", "Getattr", "Getitem", "Slice", "Call", "If", "For", "Assign"}
+)
 
 
 @dataclass(frozen=True, slots=True)
 class TemplateTrouble:
-    """What is wrong with a template, or with a row put into it; `path` is inside the template."""
+    """What is wrong with a template, or with a row put into it (`of_row`); `path` is inside the template."""
 
     rule: str
     path: Path
     message: str
     hint: str
+    of_row: bool = False
+
+
+def has_marks(text: str) -> bool:
+    """Whether a text is filled in, and does not simply stand there."""
+    return any(mark in text for mark in _MARKS)
 
 
 def identifier(column: str) -> str:
-    """A column's name as templates write it: `First name` is `first_name`."""
+    """A column's name as templates write it: `First name` is `first_name`. "" when nothing is left of it."""
     return _NOT_WORD.sub("_", column.lower()).strip("_")
 
 
-Render = Callable[[dict[str, Any], list[TemplateTrouble]], Json]
+class _Refused(Exception):
+    """An expression that a template may not hold, or that would make too much: what is wrong, and the way out."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.message, self.hint = message, hint
+
+
+Render = Callable[["_Row"], Json]
+
+
+@dataclass(slots=True)
+class _Row:
+    """One row being filled in."""
+
+    variables: dict[str, Any]
+    columns: Collection[str]
+    troubles: list[TemplateTrouble]
 
 
 class Template:
@@ -44,72 +87,347 @@ class Template:
 
     Args:
         value: the entry as written under `template:`.
-        columns: the columns' names, after the block renamed them.
+        columns: the columns' names, after the block renamed them; None when each row has its own.
     """
 
-    def __init__(self, value: dict[str, Json], columns: tuple[str, ...]) -> None:
+    def __init__(self, value: dict[str, Json], columns: tuple[str, ...] | None) -> None:
         self.troubles: list[TemplateTrouble] = []
         self._columns = columns
-        self._plain = SandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)
-        self._html = SandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=True)
-        self._names = {column: identifier(column) for column in columns}
-        self._check_names()
+        self._expressions = 0
+        self._names = _names(columns) if columns is not None else {}
         self._render = self._compile(value, ())
 
-    def render(self, row: dict[str, str]) -> tuple[dict[str, Json], list[TemplateTrouble]]:
-        """The entry for one row. `row` holds the cells that are not empty, by column."""
-        troubles: list[TemplateTrouble] = []
-        variables: dict[str, Any] = {self._names[column]: cell for column, cell in row.items()}
-        variables["row"] = row
-        return self._render(variables, troubles), troubles
+    @property
+    def broken(self) -> bool:
+        """Whether no row can be put into it."""
+        return any(trouble.rule != "BM603" for trouble in self.troubles)
 
-    def _check_names(self) -> None:
-        seen: dict[str, str] = {}
-        for column, name in self._names.items():
-            if name in seen:
-                message = f"the columns {seen[name]!r} and {column!r} would both be called `{name}`"
-                self.troubles.append(TemplateTrouble("BM602", (), message, "rename one with `columns:`"))
-            seen[name] = column
+    def render(self, row: dict[str, str], columns: tuple[str, ...]) -> tuple[dict[str, Json], list[TemplateTrouble]]:
+        """The entry for one row. `row` holds the cells that are not empty, by column; `columns` are the row's."""
+        names = self._names if self._columns is not None else _names(columns)
+        variables: dict[str, Any] = {name: row[column] for name, column in names.items() if column in row}
+        variables["row"] = row
+        filled = _Row(variables, columns, [])
+        return self._render(filled), filled.troubles
 
     def _compile(self, value: Json, path: Path) -> Render:
-        if isinstance(value, str) and any(mark in value for mark in _MARKS):
+        if isinstance(value, str) and has_marks(value):
             return self._text(value, path)
         if isinstance(value, dict):
             parts = [(name, self._compile(item, (*path, name))) for name, item in value.items()]
-            return lambda variables, troubles: {name: part(variables, troubles) for name, part in parts}
+            return lambda row: {name: part(row) for name, part in parts}
         if isinstance(value, list):
             items = [self._compile(item, (*path, index)) for index, item in enumerate(value)]
-            return lambda variables, troubles: [item(variables, troubles) for item in items]
-        return lambda variables, troubles: value
+            return lambda row: [item(row) for item in items]
+        return lambda row: value
 
     def _text(self, text: str, path: Path) -> Render:
         html = next((part for part in reversed(path) if isinstance(part, str)), "").endswith("_html")
+        self._expressions += text.count("{{") + text.count("{%")
         try:
-            template = (self._html if html else self._plain).from_string(text)
-        except TemplateError as error:
-            hint = "see jinja.palletsprojects.com for the form of expressions; a literal {{ is written {{ '{{' }}"
-            self.troubles.append(TemplateTrouble("BM602", path, f"the template is not well-formed: {error}", hint))
-            return lambda variables, troubles: ""
+            if self._expressions > _MAX_EXPRESSIONS:
+                raise _Refused(f"a template may hold {_MAX_EXPRESSIONS:,} expressions, and no more", "make it simpler")
+            template = _environment(html).compiled(text, self._check_names(path))
+        except _Refused as refused:
+            self.troubles.append(TemplateTrouble("BM602", path, refused.message, refused.hint))
+            return lambda row: ""
 
-        def render(variables: dict[str, Any], troubles: list[TemplateTrouble]) -> Json:
+        def render(row: _Row) -> Json:
             try:
-                return template.render(variables)
-            except UndefinedError as error:
-                troubles.append(self._undefined(path, str(error), variables))
-            except Exception as error:  # any error of an expression is the template's, and must not end the reading
-                message = f"the template cannot be filled in: {type(error).__name__}"
-                troubles.append(TemplateTrouble("BM602", path, message, "check its filters and their arguments"))
+                result: str = template.render(row.variables)
+                return _sendable(result)
+            except Exception as error:  # any error of an expression is the template's or the row's: a finding
+                row.troubles.append(self._trouble(path, text, error, row))
             return ""
 
         return render
 
-    def _undefined(self, path: Path, error: str, variables: dict[str, Any]) -> TemplateTrouble:
-        quoted = _QUOTED.findall(error)
-        name = str(quoted[-1]) if quoted else "?"
-        known = {*self._columns, *self._names.values()}
-        if name in known:
-            hint = f"fill in the cell, or write {{{{ {identifier(name)} | default('...') }}}}"
-            return TemplateTrouble("BM601", path, f"the template needs `{name}`, and that cell is empty", hint)
-        close = get_close_matches(name, sorted(known), 1)
-        hint = f"did you mean `{close[0]}`?" if close else f"the columns are {', '.join(sorted(known)[:20])}"
+    # -- columns that are not there --------------------------------------------------------------------------------
+
+    def _check_names(self, path: Path) -> Callable[[set[str], set[str]], None]:
+        def check(used: set[str], guarded: set[str]) -> None:
+            if self._columns is None:
+                return
+            known = {*self._columns, *self._names, "row"}
+            for name in sorted(used - known):
+                self.troubles.append(self._no_column(path, name, guarded=name in guarded))
+
+        return check
+
+    def _no_column(self, path: Path, name: str, *, guarded: bool) -> TemplateTrouble:
+        columns = self._columns or ()
+        twins = [column for column in columns if identifier(column) == name]
+        if len(twins) > 1:
+            message = f"`{name}` could be any of the columns {_listed(twins)}"
+            return TemplateTrouble("BM601", path, message, f'say which: `row["{twins[0]}"]`, or rename one')
+        known = sorted({*columns, *self._names})
+        close = get_close_matches(name, known, 1)
+        hint = f"did you mean `{close[0]}`?" if close else f"the columns are {_listed(columns)}"
+        if guarded:
+            message = f"the template uses `{name}`, and there is no such column: each row gets its default"
+            return TemplateTrouble("BM603", path, message, hint)
         return TemplateTrouble("BM601", path, f"the template uses `{name}`, and there is no such column", hint)
+
+    # -- what goes wrong with a row --------------------------------------------------------------------------------
+
+    def _trouble(self, path: Path, text: str, error: Exception, row: _Row) -> TemplateTrouble:
+        if isinstance(error, _Refused):
+            return TemplateTrouble("BM602", path, error.message, error.hint, of_row=True)
+        missing = _missing_name(error)
+        if missing is None or missing not in text:
+            reason = "it gives nothing" if missing == "" else type(error).__name__
+            message = f"the template cannot be filled in here: {reason}"
+            hint = "check its filters, and give an `else` where there is an `if`"
+            return TemplateTrouble("BM602", path, message, hint, of_row=True)
+        names = {identifier(column): column for column in row.columns}
+        if missing in row.columns or missing in names:
+            plain = missing if missing.isidentifier() else f'row["{missing}"]'
+            hint = f"fill in the cell, or write {{{{ {plain} | default('...') }}}}"
+            message = f"the template needs `{missing}`, and that cell is empty"
+            return TemplateTrouble("BM601", path, message, hint, of_row=True)
+        close = get_close_matches(missing, sorted({*row.columns, *names}), 1)
+        hint = f"did you mean `{close[0]}`?" if close else f"give the row that field, or use `{missing} | default('')`"
+        message = f"the template uses `{missing}`, and the row has no such field"
+        return TemplateTrouble("BM601", path, message, hint, of_row=True)
+
+
+def _names(columns: tuple[str, ...]) -> dict[str, str]:
+    """The columns by the names that templates call them; one that two columns would share is left out."""
+    found: dict[str, str] = {}
+    twice: set[str] = {""}
+    for column in columns:
+        name = identifier(column)
+        if name in found:
+            twice.add(name)
+        found[name] = column
+    return {name: column for name, column in found.items() if name not in twice}
+
+
+def _listed(columns: Iterable[str]) -> str:
+    listed = [column if len(column) <= 40 else column[:40] + "…" for column in columns]
+    more = f" and {len(listed) - 20} more" if len(listed) > 20 else ""
+    return ", ".join(f"`{column}`" for column in listed[:20]) + more
+
+
+def _sendable(text: str) -> str:
+    if len(text) > _MAX_TEXT:
+        raise _Refused(f"the text would have more than {_MAX_TEXT:,} characters", "make it shorter")
+    if "\0" in text or not _is_text(text):
+        raise _Refused("the text would hold a NUL or half a character", "take the escape out of the template")
+    return text
+
+
+def _is_text(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+# -- the door to jinja2 ----------------------------------------------------------------------------------------------
+
+Compiled = Any
+_UNDEFINED = re.compile(r"^'([^']*)' is undefined$|has no attribute '([^']*)'$")
+
+
+def _missing_name(error: Exception) -> str | None:
+    """The name that an expression asked for in vain; "" when it gave nothing, None for other errors."""
+    from jinja2 import UndefinedError
+
+    if not isinstance(error, UndefinedError):
+        return None
+    found = _UNDEFINED.search(str(error))
+    return (found.group(1) or found.group(2) or "") if found else ""
+
+
+@cache
+def _environment(html: bool) -> _Jinja:
+    return _Jinja(html)
+
+
+class _Jinja:
+    """One sandbox: compiles texts, after a look at everything they ask for."""
+
+    def __init__(self, html: bool) -> None:
+        from jinja2 import StrictUndefined
+        from jinja2.sandbox import SandboxedEnvironment
+
+        class Bounded(SandboxedEnvironment):
+            intercepted_binops = frozenset({"+", "*", "%"})
+            concat = staticmethod(_concat)
+
+            def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+                _check_operands(operator, left, right)
+                return super().call_binop(context, operator, left, right)
+
+        self._environment = Bounded(
+            undefined=StrictUndefined, keep_trailing_newline=True, autoescape=html, finalize=_finalize
+        )
+        self._environment.globals.clear()
+        _bound_filters(self._environment)
+
+    def compiled(self, text: str, check_names: Callable[[set[str], set[str]], None]) -> Compiled:
+        """The text, ready to be filled in.
+
+        Raises:
+            _Refused: it is not well-formed, or asks for what templates do not have.
+        """
+        from jinja2 import TemplateError
+
+        try:
+            tree = self._environment.parse(text)
+            _check_nodes(tree)
+            check_names(*_names_used(tree))
+            return self._environment.from_string(_bounded(tree))
+        except TemplateError as error:
+            hint = "see jinja.palletsprojects.com for the form of expressions; a literal {{ is written {{ '{{' }}"
+            raise _Refused(f"the template is not well-formed: {_short(error)}", hint) from None
+        except _Refused:
+            raise
+        except Exception:  # too deep for the parser or for Python's own compiler, or a number of thousands of digits
+            raise _Refused("the template is too complicated", "take its expressions apart") from None
+
+
+def _short(error: Exception) -> str:
+    text = str(error)
+    return text if len(text) <= 160 and text.isprintable() else type(error).__name__
+
+
+def _concat(parts: Iterable[str]) -> str:
+    """What a template gives, piece by piece, so that it ends in time."""
+    collected: list[str] = []
+    size = 0
+    for part in parts:
+        size += len(part)
+        _check_size(size)
+        collected.append(part)
+    return "".join(collected)
+
+
+def _check_size(size: int) -> None:
+    if size > _MAX_TEXT:
+        raise _Refused(f"the text would have more than {_MAX_TEXT:,} characters", "make it shorter")
+
+
+def _finalize(value: Any) -> Any:
+    if value is None or callable(value):
+        raise _Refused("an expression gives no text", "use a column's name, with `default(...)` if it may be empty")
+    return value
+
+
+def _check_operands(operator: str, left: Any, right: Any) -> None:
+    if operator == "+":
+        if hasattr(left, "__len__") and hasattr(right, "__len__"):
+            _check_size(len(left) + len(right))
+        return
+    numbers = isinstance(left, int | float) and isinstance(right, int | float)
+    if not numbers:
+        raise _Refused(f"`{operator}` works on numbers only", "write `price | float` to make a number of a cell")
+    if operator == "*" and any(isinstance(side, int) and side.bit_length() > _MAX_BITS for side in (left, right)):
+        raise _Refused("a number grows too large", "make the calculation simpler")
+
+
+def _check_nodes(tree: Any) -> None:
+    from jinja2 import nodes
+
+    for node in tree.find_all(nodes.Node):
+        kind = type(node).__name__
+        if kind not in _NODES and not isinstance(node, nodes.Operand):
+            raise _Refused(f"templates have no `{kind.lower()}`", "fill in values; put the logic where the rows are made")
+        if isinstance(node, nodes.Filter) and node.name not in _FILTERS:
+            close = get_close_matches(node.name, _FILTERS, 1)
+            hint = f"did you mean `{close[0]}`?" if close else f"there are {', '.join(sorted(_FILTERS))}"
+            raise _Refused(f"templates have no filter `{node.name}`", hint)
+        if isinstance(node, nodes.Call) and not (isinstance(node.node, nodes.Getattr) and node.node.attr in _METHODS):
+            raise _Refused("templates cannot call that", f"there are {', '.join(sorted(_METHODS))}, and filters")
+        if isinstance(node, nodes.For) and (node.recursive or next(_loops_in(node), None) is not None):
+            raise _Refused("a loop stands within a loop", "one loop is enough; prepare the rows for more")
+
+
+def _loops_in(loop: Any) -> Iterator[Any]:
+    from jinja2 import nodes
+
+    for child in loop.iter_child_nodes():
+        yield from (child,) if isinstance(child, nodes.For) else child.find_all(nodes.For)
+
+
+def _names_used(tree: Any) -> tuple[set[str], set[str]]:
+    """The columns that a template asks for, and those of them that may be missing wherever they are asked for."""
+    from jinja2 import meta, nodes
+
+    used: set[str] = set(meta.find_undeclared_variables(tree)) - {"row"}
+    safe: list[Any] = [
+        node.node
+        for node in tree.find_all((nodes.Filter, nodes.Test))
+        if node.name in ("default", "d", "defined", "undefined")
+    ]
+    bare: set[str] = set()
+    for node in tree.find_all((nodes.Name, nodes.Getitem)):
+        name = _column_asked_for(node)
+        if name is None:
+            continue
+        if isinstance(node, nodes.Getitem):
+            used.add(name)
+        if not any(node is one for one in safe):
+            bare.add(name)
+    return used, used - bare
+
+
+def _column_asked_for(node: Any) -> str | None:
+    from jinja2 import nodes
+
+    if isinstance(node, nodes.Name):
+        return str(node.name)
+    of_row = isinstance(node.node, nodes.Name) and node.node.name == "row" and isinstance(node.arg, nodes.Const)
+    return node.arg.value if of_row and isinstance(node.arg.value, str) else None
+
+
+def _bounded(tree: Any) -> Any:
+    """The tree with `~` as a bounded join, and loops over a bounded list."""
+    from jinja2 import nodes
+    from jinja2.visitor import NodeTransformer
+
+    class Bounds(NodeTransformer):
+        def visit_Concat(self, node: Any) -> Any:
+            self.generic_visit(node)
+            listed = nodes.List(node.nodes, lineno=node.lineno)
+            return nodes.Filter(listed, "join", [], [], None, None, lineno=node.lineno)
+
+        def visit_For(self, node: Any) -> Any:
+            self.generic_visit(node)
+            node.iter = nodes.Filter(node.iter, "_items", [], [], None, None, lineno=node.lineno)
+            return node
+
+    bounded = Bounds().visit(tree)
+    bounded.set_environment(tree.environment)
+    return bounded
+
+
+def _bound_filters(environment: Any) -> None:
+    from jinja2 import filters, pass_eval_context
+
+    @pass_eval_context
+    def join(context: Any, value: Iterable[Any], between: str = "") -> Any:
+        items = list(value)
+        _check_size(sum(len(str(item)) for item in items) + len(str(between)) * len(items))
+        return filters.do_join(context, items, between)
+
+    @pass_eval_context
+    def replace(context: Any, text: Any, old: str, new: str, count: int | None = None) -> Any:
+        found = str(text).count(old) if old else len(str(text)) + 1
+        _check_size(len(str(text)) + found * len(str(new)))
+        return filters.do_replace(context, text, old, new, count)
+
+    def format_(text: Any, *args: Any, **named: Any) -> Any:
+        if re.search(r"[0-9]{3}|\*", str(text)):
+            raise _Refused("a format makes too much of a value", "use at most two digits in it")
+        return filters.do_format(text, *args, **named)
+
+    def items(value: Iterable[Any]) -> list[Any]:
+        listed = list(value)
+        if len(listed) > _MAX_ITEMS:
+            raise _Refused(f"a loop goes through more than {_MAX_ITEMS:,} items", "make the list shorter")
+        return listed
+
+    environment.filters.update(join=join, replace=replace, format=format_, _items=items)

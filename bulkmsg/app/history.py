@@ -109,7 +109,9 @@ class History:
 
     def __init__(self, batch: BatchFile, said: str | None, base_url: str | None, given: Path | None) -> None:
         self._header = read_header(batch.reading(), batch.options, lambda found: None)
-        self.path = given or self._path(batch.path, said, base_url)
+        written = self._header.account if self._header else None
+        self._account = written or said or (LOOPBACK_ACCOUNT if base_url else None)
+        self.path = given or self._path(batch.path)
         self.fold: Fold | None = None
         self._gone: Counter[State] = Counter()
         self._survey: Survey | None = None
@@ -171,9 +173,7 @@ class History:
 
     # -- which log, and which batch ---------------------------------------------------------------------------------
 
-    def _path(self, batch: Path, said: str | None, base_url: str | None) -> Path | None:
-        written = self._header.account if self._header else None
-        self._account = written or said or (LOOPBACK_ACCOUNT if base_url else None)
+    def _path(self, batch: Path) -> Path | None:
         if self._account is not None:
             return log_path(batch, check_account(self._account), None)
         found = logs_beside(batch)
@@ -183,8 +183,6 @@ class History:
                 f"several progress logs stand beside the batch: {names}", "say which with --progress-log or --account"
             )
         return found[0] if found else None
-
-    _account: str | None = None
 
     def _as_logged(self, batch: BatchFile) -> BatchFile:
         """The batch with the mode and name that its log knows and nothing else says."""

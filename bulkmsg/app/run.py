@@ -40,6 +40,7 @@ from bulkmsg.validation.header import read_header
 from bulkmsg.validation.survey import BatchFile, Survey, messages, survey
 
 LOOPBACK_ACCOUNT = "loopback"
+_PROBES = 5  # tries of a question about the account, before the run goes on without its answer
 SANDBOX_SHOWN = 20  # tickets, messages of a ticket, and mails
 _SIGNALS = {
     signal.SIGINT: ExitCode.SIGINT,
@@ -198,24 +199,22 @@ def prepare(batch: BatchFile, options: RunOptions, now: Callable[[], datetime]) 
     """
     if options.base_url is not None:
         check_base_url(options.base_url)
-    seen = survey(batch, now=now())
-    require_valid(seen, batch.name)
-    return prepare_surveyed(batch, options, seen, now)
-
-
-def prepare_surveyed(batch: BatchFile, options: RunOptions, seen: Survey, now: Callable[[], datetime]) -> Prepared:
-    """The same for a valid batch that was surveyed already."""
-    assert seen.header is not None
-    header = seen.header
+    header = read_header(batch.reading(), batch.options, lambda found: None)
+    if header is None:
+        require_valid(survey(batch, now=now()), batch.name)
+        raise AssertionError("a header that cannot be read is an error of the batch")
     account = account_for(header.account, options.account, options.base_url, sandbox=options.sandbox)
     if not options.sandbox and options.credentials is None:
         raise Refused("no credentials were given", "set GORGIAS_EMAIL and GORGIAS_API_KEY, or add --sandbox")
     path = log_path(batch.path, account, options.progress_log)
     identity = LogIdentity(account, header.mode, header.name, __version__)
-    if options.sandbox:
-        _forget_sandbox_log(path)
-    log = ProgressLog.open(path, identity, now) if log_exists(path) else None
+    # The log is locked before the long reading: a second run on it must hear so at once.
+    log = ProgressLog.open(path, identity, now) if log_exists(path) and not options.sandbox else None
     try:
+        seen = survey(batch, now=now())
+        require_valid(seen, batch.name)
+        if options.sandbox:
+            _forget_sandbox_log(path)
         prepared = Prepared(batch, options, seen, account, path, log)
         _refuse_edits(prepared)
     except BaseException:
@@ -313,6 +312,7 @@ class Sending:
     engine: Engine | None = None
     desk: Desk | None = None
     _signals: int = 0
+    _task: asyncio.Task[Any] | None = None
 
     async def send(self) -> RunResult:
         """Send what is to be sent.
@@ -328,11 +328,16 @@ class Sending:
             stack.enter_context(_listening(self._on_signal))
             pacer = Pacer(assumed, options.rate)
             self.desk = Desk(helpdesk, pacer, Breaker(), self.sink, options.concurrency)
-            user = await self._preflight()
-            if self.prepared.log is None and self.desk.halt is None:
-                await self._look_for_lost_log()
+            try:
+                self._task = asyncio.current_task()
+                user = await self._preflight()
+                if self.prepared.log is None and self.desk.halt is None:
+                    await self._look_for_lost_log()
+            except asyncio.CancelledError:
+                if self.desk.halt is None:
+                    raise
             if self.desk.halt is not None:
-                return self._unstarted(self.desk.halt)
+                return self._result(self.desk.halt, 0.0)
             result = await self._run(user)
             return _with_sandbox(result, sandbox)
 
@@ -341,14 +346,13 @@ class Sending:
         assert self.desk is not None
         try:
             reply = await _probe(self.desk, wire.get_account(), self.random)
-            if reply.status == 404 and not reply.is_json and self.prepared.options.base_url is None:
-                if not self.prepared.options.sandbox:
-                    hint = f"check the name: it is the first part of https://{self.prepared.account}.gorgias.com"
-                    self.desk.stop(Halt(ExitCode.REFUSED, f"there is no account {self.prepared.account}", hint))
-            if reply.status == 0 or reply.status >= 500:
+            real = self.prepared.options.base_url is None and not self.prepared.options.sandbox
+            if real and reply.status == 404 and not reply.is_json:  # a wrong host answers with a page of HTML
+                hint = f"check the name: it is the first part of https://{self.prepared.account}.gorgias.com"
+                self.desk.stop(Halt(ExitCode.REFUSED, f"there is no account {self.prepared.account}", hint))
+            if reply.status == 0:
                 hint = "check the connection and the account's name, then run the same command again"
-                said = reply.reason or f"HTTP {reply.status}"
-                self.desk.stop(Halt(ExitCode.STOPPED, f"the helpdesk cannot be reached: {said}", hint))
+                self.desk.stop(Halt(ExitCode.STOPPED, f"the helpdesk cannot be reached: {reply.reason}", hint))
             if self.desk.halt is not None:
                 return None
             me = await _probe(self.desk, wire.get_me(), self.random)
@@ -372,16 +376,12 @@ class Sending:
                     f"messages of this batch stand in the helpdesk already, and its progress log {self.prepared.path} "
                     "is missing; nothing was sent",
                     "put the log back beside the batch (or name it with --progress-log): without it bulkmsg cannot "
-                    "know what was sent. If these messages are to be sent once more on purpose, give the batch "
-                    "another name: --name",
+                    "know what was sent",
                 )
             if seen.sight is Sight.UNREADABLE and seen.status not in (301, 403, 404):
                 hint = "run the same command again when the helpdesk answers"
                 reason = f"could not look whether this batch ran before: {seen.reason}"
                 self.desk.stop(Halt(ExitCode.STOPPED, reason, hint))
-
-    def _unstarted(self, halt: Halt) -> RunResult:
-        return self._result(halt, 0.0)
 
     async def _run(self, user: int | None) -> RunResult:
         prepared, desk = self.prepared, self.desk
@@ -473,6 +473,8 @@ class Sending:
             self.desk.stop(Halt(_SIGNALS[number], f"stopped by {number.name}", hint))
         elif self.engine is not None:
             self.engine.abandon()
+        elif self._task is not None:
+            self._task.cancel()
 
 
 async def _probe(desk: Desk, request: Any, random: Random) -> Any:
@@ -480,7 +482,7 @@ async def _probe(desk: Desk, request: Any, random: Random) -> Any:
 
     def ask() -> Generator[Step, Any, Any]:
         reply = None
-        for tries in range(6):
+        for tries in range(_PROBES):
             reply = yield Look(request)
             if reply.status == 401:
                 yield Refusal(401, wire.error_text(reply))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Iterable
@@ -72,7 +73,7 @@ class EventLines:
         where = "stdout" if self._path == "-" else self._path
         if self._writer.is_alive():
             self._terminal.say(f"warning: events: {where} takes no more; its last events are missing")
-        elif self._failed and not (self._path == "-" and self._failed == os.strerror(32)):
+        elif self._failed and not (self._path == "-" and self._failed == os.strerror(errno.EPIPE)):
             self._terminal.say(f"warning: events: {where}: {self._failed}; the events from there on are missing")
         if self._missed:
             self._terminal.say(f"warning: events: {self._missed:,} are missing: {where} takes them too slowly")

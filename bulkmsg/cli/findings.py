@@ -5,11 +5,11 @@ from __future__ import annotations
 import codecs
 import io
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bulkmsg.cli.terminal import Terminal
-from bulkmsg.diagnostic import Diagnostic, Severity
+from bulkmsg.diagnostic import Diagnostic
 from bulkmsg.readers.files import InputFile, open_input
 from bulkmsg.readers.text import Unreadable
 from bulkmsg.reports.findings import LineOf, blocks, in_order
@@ -25,10 +25,6 @@ def tell_findings(diagnostics: Sequence[Diagnostic], terminal: Terminal, encodin
         terminal.say(block)
     if len(errors) > TOLD_AT_MOST:
         terminal.say(f"and {len(errors) - TOLD_AT_MOST:,} more: bulkmsg validate shows them")
-
-
-def warnings_of(diagnostics: Iterable[Diagnostic]) -> int:
-    return sum(found.severity is Severity.WARNING for found in diagnostics)
 
 
 def lines_of(findings: Sequence[Diagnostic], encoding: str | None) -> LineOf:

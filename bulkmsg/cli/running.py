@@ -32,10 +32,11 @@ from bulkmsg.cli.shell import tell
 from bulkmsg.cli.terminal import Terminal
 from bulkmsg.credentials import from_environment
 from bulkmsg.errors import BulkmsgError, ExitCode, InvalidBatch, LogUnusable, Refused, UsageError
-from bulkmsg.events import RunView
+from bulkmsg.events import Event, RunView
 from bulkmsg.message import Mode
 from bulkmsg.outcome import State
-from bulkmsg.ports import Silence, Sink
+from bulkmsg.plan import seconds_for
+from bulkmsg.ports import Sink
 from bulkmsg.progress import Display, Style, spoken_duration
 from bulkmsg.reports import json, text
 from bulkmsg.reports.text import Trouble
@@ -164,10 +165,10 @@ def _refuse_own_files(events: Path, prepared: Prepared) -> None:
             raise UsageError(f"--events names {taken}, which is not its to write", "give it a file of its own")
 
 
-class Nobody(Silence):
-    """Listens and keeps nothing."""
+class Nobody:
+    """Listens to events and keeps none."""
 
-    def tell(self, event: object) -> None:
+    def tell(self, event: Event) -> None:
         return
 
 
@@ -192,10 +193,10 @@ def _announce(args: RunArgs, prepared: Prepared, terminal: Terminal) -> None:
         terminal.say(f"it ran before: {standing(before)}")
     if found.to_send or found.to_settle:
         looks = f", {found.to_settle:,} of them in doubt and looked for first" if found.to_settle else ""
-        plan = prepared.plan
-        time = spoken_duration(max(0.0, (found.to_send + found.to_settle - plan.rate.limit) / plan.rate.per_second))
-        to_do = count(found.to_send + found.to_settle, "message")
-        terminal.say(f"to do: {to_do}{looks}; {text.about(time)} at {rate_words(plan.rate)}")
+        rate = prepared.plan.rate
+        number = found.to_send + found.to_settle
+        time = text.about(spoken_duration(seconds_for(number, rate)))
+        terminal.say(f"to do: {count(number, 'message')}{looks}; {time} at {rate_words(rate)}")
     terminal.say(*_who_is_mailed(args, prepared))
     terminal.say(f"progress log: {prepared.path}")
 

@@ -8,11 +8,27 @@ from zoneinfo import ZoneInfo
 
 from bulkmsg.diagnostic import Severity
 from bulkmsg.message import Kind, Mode
-from bulkmsg.source import Json, Path
+from bulkmsg.source import Json, Path, path_text
 from bulkmsg.validation import values
 from bulkmsg.validation.values import DateTrouble
 
 _PERSON_REFERENCE = frozenset({"id", "email"})
+_FREE_DATA = ("meta", "headers")
+MESSAGE_NUMBERS: tuple[Path, ...] = (
+    ("ticket_id",),
+    ("integration_id",),
+    ("sender", "id"),
+    ("receiver", "id"),
+    ("mention_ids", "*"),
+    ("macros", "*", "id"),
+    ("attachments", "*", "size"),
+)
+TICKET_NUMBERS: tuple[Path, ...] = (
+    ("customer", "id"),
+    ("assignee_user", "id"),
+    ("assignee_team", "id"),
+    ("custom_fields", "*", "id"),
+)
 _DATE_HINTS = {
     DateTrouble.FORM: "write it as RFC 3339: 2021-03-01T10:00:00Z, or with an offset: 2021-03-01T11:00:00+01:00",
     DateTrouble.CALENDAR: "check day, month, hour, minute and second",
@@ -44,8 +60,8 @@ def normalise_dates(fields: dict[str, Json], names: tuple[str, ...], zone: ZoneI
         fields[name], trouble, doubled = values.utc(text, zone)
         if trouble is not None:
             rule = "BM403" if trouble is DateTrouble.ZONE else "BM401"
-            said = f"{text!r} " if len(text) <= 40 else ""
-            message = f"`{name}`: {said}{trouble.value}" if text else f"`{name}` is empty"
+            said = values.quotable(text)
+            message = f"`{name}` {said + ' ' if said else ''}{trouble.value}" if text else f"`{name}` is empty"
             hint = _DATE_HINTS[trouble] if text else "give a date, or leave the field out"
             troubles.append(Trouble(rule, (name,), message, hint))
         elif doubled:
@@ -93,17 +109,64 @@ def ticket_troubles(fields: dict[str, Json], mode: Mode) -> list[Trouble]:
     return troubles
 
 
-def secret_troubles(fields: dict[str, Json], secrets: tuple[str, ...]) -> Iterator[Trouble]:
-    """The tool's own credentials, anywhere in an entry. Never says which or what."""
-    for path, text in values.texts(fields):
-        if any(secret in text for secret in secrets):
-            hint = "take it out, and replace the key in the helpdesk's settings: it has been in a file"
-            yield Trouble("BM409", path, "one of the credentials in use stands in this value", hint)
+def secret_troubles(fields: dict[str, Json], secrets: tuple[str, ...]) -> list[Trouble]:
+    """The tool's own credentials anywhere, and what looks like a key in free data. Never says which or what."""
+    troubles: list[Trouble] = []
+    if secrets:
+        for path, text in values.texts(fields):
+            if any(secret in text for secret in secrets):
+                hint = "take it out, and replace the key in the helpdesk's settings: it has been in a file"
+                troubles.append(Trouble("BM409", path, "one of the credentials in use stands in this value", hint))
+    for name in _FREE_DATA:
+        if name in fields:
+            for path, text in values.texts(fields[name], (name,)):
+                if values.like_a_key(text):
+                    hint = "take it out: everybody who can read the ticket could read it"
+                    troubles.append(Trouble("BM409", path, "something like a secret key stands in this value", hint))
+    return troubles
+
+
+def identity_troubles(fields: dict[str, Json]) -> list[Trouble]:
+    """A key or external id with a line break or another control character, which nobody could type or search for."""
+    troubles: list[Trouble] = []
+    for name in ("key", "external_id"):
+        text = fields.get(name)
+        if isinstance(text, str) and values.has_control(text):
+            message = f"`{name}` holds a line break or another control character"
+            troubles.append(Trouble("BM410", (name,), message, "use printable characters only"))
+    return troubles
+
+
+def number_troubles(fields: dict[str, Json], paths: tuple[Path, ...]) -> list[Trouble]:
+    """Whole numbers written with a decimal point: to JSON Schema 5.0 is a whole number, in a URL it is not 5.
+
+    Args:
+        paths: where whole numbers stand; "*" goes through a list.
+    """
+    troubles: list[Trouble] = []
+    for path in paths:
+        if path[0] in fields:
+            for at, number in _floats(fields[path[0]], path[1:], path[:1]):
+                hint = f"write {number:.0f}" if number == int(number) else "write it without a decimal point"
+                message = f"`{path_text(at)}` is {number:g}, a number with a decimal point; it must be a whole number"
+                troubles.append(Trouble("BM203", at, message, hint))
+    return troubles
+
+
+def _floats(value: Json, rest: Path, path: Path) -> Iterator[tuple[Path, float]]:
+    if not rest:
+        if isinstance(value, float):
+            yield path, value
+    elif rest[0] == "*":
+        for index, item in enumerate(value) if isinstance(value, list) else ():
+            yield from _floats(item, rest[1:], (*path, index))
+    elif isinstance(value, dict) and rest[0] in value:
+        yield from _floats(value[rest[0]], rest[1:], (*path, rest[0]))
 
 
 def _channel(channel: str) -> Trouble:
     meant = values.channel_trouble(channel)
-    shown = repr(channel[:60])
+    shown = values.quotable(channel) or "written here"
     if meant is not None:
         return Trouble("BM406", ("channel",), f"the channel {shown} is not known", f"did you mean `{meant}`?")
     hint = "right if your account has a custom channel of that name; else see `bulkmsg schema incoming`"
@@ -121,7 +184,8 @@ def _look_at_person(name: str, person: dict[str, Json], troubles: list[Trouble])
         listed = ", ".join(f"`{field}`" for field in sorted(person.keys() - _PERSON_REFERENCE))
         # Gorgias API docs: any other field in a nested person updates that person's record.
         hint = "keep `email` or `id` alone, unless the record shall change"
-        troubles.append(Trouble("BM412", (name,), f"{listed} would overwrite the record of this person", hint))
+        said = f"`{name}` would overwrite {listed} in this person's record"
+        troubles.append(Trouble("BM412", (name,), said, hint))
 
 
 def _look_at_addresses(source: dict[str, Json], troubles: list[Trouble]) -> None:
@@ -140,7 +204,7 @@ def _look_at_addresses(source: dict[str, Json], troubles: list[Trouble]) -> None
 
 def _address(path: Path) -> Trouble:
     hint = "an address has one @, no blanks and no control characters, and at most 320 characters"
-    return Trouble("BM405", path, "this is no e-mail address", hint)
+    return Trouble("BM405", path, f"`{path_text(path)}` is no e-mail address", hint)
 
 
 def _look_at_text(name: str, text: str, mode: Mode, troubles: list[Trouble]) -> None:
@@ -157,5 +221,5 @@ def _look_at_text(name: str, text: str, mode: Mode, troubles: list[Trouble]) -> 
     if left is not None:
         severity = Severity.ERROR if mode is Mode.SEND else Severity.WARNING
         hint = "fill it in; in a `from:` block a `template:` does that for each row"
-        message = f"the placeholder {left!r} was left in `{name}`"
+        message = f"a placeholder was left in `{name}`: {left}" if left else f"a placeholder was left in `{name}`"
         troubles.append(Trouble("BM408", (name,), message, hint, severity))

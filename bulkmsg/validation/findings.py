@@ -39,5 +39,10 @@ class Findings:
         return self.counts[Severity.ERROR]
 
     @property
+    def full(self) -> bool:
+        """Whether no more errors are kept: from here on they are only counted."""
+        return self._errors >= self.most
+
+    @property
     def left_out(self) -> int:
         return self.counts.total() - len(self.kept)

@@ -2,65 +2,75 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from bulkmsg import schema
-from bulkmsg.batch import HEADER_FIELDS, BatchOptions, Header
+from bulkmsg.batch import BatchOptions, Header
 from bulkmsg.diagnostic import Diagnostic, finding
 from bulkmsg.errors import UsageError
 from bulkmsg.message import Mode
 from bulkmsg.readers.batch_file import Reading, format_of, stem_of
 from bulkmsg.source import Json, Node, Place, Spot
-from bulkmsg.validation.layers import TYPE_SECTIONS
+from bulkmsg.validation.told import hint_of, rule_of
+
+
+# Without these nothing can be said about entries: what they mean would be a guess.
+_ESSENTIAL = frozenset({"mode", "defaults"})
+_MOST = 100  # findings about a header
 
 
 def read_header(reading: Reading, options: BatchOptions, report: Callable[[Diagnostic], None]) -> Header | None:
-    """The batch's header; None when it is wrong, which was reported.
+    """The batch's header; None when the entries cannot be understood without what is wrong in it, which was reported.
+
+    A header with other findings comes without the fields they are about, so that the entries can be checked as well.
 
     Raises:
-        UsageError: the command line contradicts the header.
+        UsageError: the command line contradicts the header, or gives a name that cannot be one.
     """
     nodes: dict[str, Node] = {}
-    wrong = False
+    unreadable = False
     for item in reading.header():
         if isinstance(item, Diagnostic):
             report(item)
-            wrong = wrong or item.is_error
+            unreadable = unreadable or item.is_error
         else:
             nodes[str(item.path[0])] = item
     fields = {name: node.value for name, node in nodes.items()}
-    if not wrong and format_of(reading.path) == "yaml":
-        for found in _violations(fields, nodes, reading.name):
+    wrong: set[str] = set()
+    if not unreadable and format_of(reading.path) == "yaml":
+        for name, found in _violations(fields, nodes, reading.name):
             report(found)
-            wrong = True
-    return None if wrong else _header(reading, options, fields, {name: node.place for name, node in nodes.items()})
+            wrong.add(name)
+    if unreadable or wrong & _ESSENTIAL or ("version" in wrong and "version" in fields):
+        return None
+    usable = {name: value for name, value in fields.items() if name not in wrong}
+    return _header(reading, options, usable, {name: node.place for name, node in nodes.items()})
 
 
-def _violations(fields: dict[str, Json], nodes: dict[str, Node], file: str) -> list[Diagnostic]:
+def _violations(fields: dict[str, Json], nodes: dict[str, Node], file: str) -> Iterator[tuple[str, Diagnostic]]:
+    """What is wrong with the header, each with the field it is about."""
     checker = schema.checker("batch")
     # `name` in send mode may come from the command line; entries are checked one by one elsewhere.
     whole = {"name": "-", **fields, "messages": []}
     if checker.is_valid(whole):
-        return []
-    found = []
-    for item in checker.violations(whole):
-        path = (*item.path, item.field) if item.field and item.keyword == "additionalProperties" else item.path
-        head, rest = (str(path[0]), path[1:]) if path else ("", ())
+        return
+    for item in checker.violations(whole, _MOST):
+        named = item.keyword in ("additionalProperties", "propertyNames") and item.field is not None
+        path = (*item.path, item.field) if named and item.field is not None else item.path
+        head, rest = (str(path[0]), path[1:]) if path else (item.field or "", ())
         node = nodes.get(head)
         place: Place = node.place if node else Spot(file, 1)
-        named = item.keyword == "additionalProperties"
-        rule = "BM110" if len(path) < 2 else "BM201" if named else "BM203"
-        prefix = (head,) if head else ()
-        found.append(finding(rule, item.message, item.hint, place, rest, name=named, prefix=prefix))
-    return found
+        rule = "BM110" if len(path) < 2 else rule_of(item)
+        hint = hint_of(item, rule)
+        yield head, finding(rule, item.message, hint, place, rest, name=named, prefix=(head,) if path else ())
 
 
 def _header(reading: Reading, options: BatchOptions, fields: dict[str, Json], places: dict[str, Place]) -> Header:
-    name = options.name or fields.get("name")
+    name = _said_name(options.name) or fields.get("name")
     return Header(
         file=reading.name,
         folder=reading.path.parent,
-        name=str(name or stem_of(reading.path)),
+        name=str(name or _name_of_file(reading)),
         name_given=name is not None,
         account=_agreed("account", options.account, fields.get("account")),
         mode=Mode(_agreed("mode", options.mode, fields.get("mode")) or Mode.IMPORT),
@@ -70,13 +80,20 @@ def _header(reading: Reading, options: BatchOptions, fields: dict[str, Json], pl
     )
 
 
+def _said_name(name: str | None) -> str | None:
+    if name is not None and not (0 < len(name) <= 100 and name.isprintable()):
+        hint = "give 1 to 100 printable characters, like --name spring-recall"
+        raise UsageError("the name given with --name cannot be a batch's name", hint)
+    return name
+
+
+def _name_of_file(reading: Reading) -> str:
+    """The file's stem, in characters that can be written down, whatever bytes the file's name has."""
+    return stem_of(reading.path).encode("utf-8", "backslashreplace").decode()[:100]
+
+
 def _agreed(name: str, said: str | None, written: str | None) -> str | None:
     if said is not None and written is not None and str(said) != str(written):
         hint = f"leave --{name} out, or change `{name}:` in the header"
         raise UsageError(f"--{name} {said} contradicts `{name}: {written}` in the batch", hint)
     return said if said is not None else written
-
-
-def known_fields() -> frozenset[str]:
-    """The header's fields; the types' names are only known inside `defaults`."""
-    return HEADER_FIELDS - TYPE_SECTIONS

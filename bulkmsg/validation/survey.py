@@ -19,10 +19,11 @@ from bulkmsg.diagnostic import Diagnostic, Severity, finding
 from bulkmsg.errors import InvalidBatch
 from bulkmsg.message import Kind, Message, Mode, hash64
 from bulkmsg.readers.batch_file import Reading
-from bulkmsg.validation.entries import Assembly, Draft, TicketDraft
+from bulkmsg.validation.drafts import Draft, TicketDraft
+from bulkmsg.validation.entries import Assembly
 from bulkmsg.validation.findings import Findings
 from bulkmsg.validation.hashes import HashBag
-from bulkmsg.validation.header import known_fields, read_header
+from bulkmsg.validation.header import read_header
 from bulkmsg.validation.identity import KeyOrigin, recipients
 
 # A window of entries is released to be sent only after its content met the validating pass.
@@ -140,8 +141,25 @@ def _identities(draft: Draft) -> Iterator[str]:
     yield key
     if origin is KeyOrigin.GIVEN and draft.external_id is not None:
         yield draft.external_id
-    if isinstance(draft.ticket, TicketDraft) and draft.ticket.external_id is not None:
-        yield f"ticket {draft.ticket.external_id}"
+    if isinstance(draft.ticket, TicketDraft):
+        if draft.ticket.external_id is not None:
+            yield f"ticket {draft.ticket.external_id}"
+        if draft.ticket.key is not None and draft.ticket.key != key:
+            yield draft.ticket.key
+
+
+def _named_identities(draft: Draft) -> Iterator[tuple[str, str]]:
+    """The same, each with what it is: equal texts only clash where they are the same kind of name."""
+    key, origin = draft.identity()
+    if origin is not KeyOrigin.EXTERNAL_ID:
+        yield "key", key
+    if draft.external_id is not None:
+        yield "external_id", draft.external_id
+    if isinstance(draft.ticket, TicketDraft):
+        if draft.ticket.external_id is not None:
+            yield "ticket", f"ticket {draft.ticket.external_id}"
+        if draft.ticket.key is not None and draft.ticket.key != key:
+            yield "ticket key", draft.ticket.key
 
 
 def survey(
@@ -162,11 +180,11 @@ def survey(
     result = Survey(header, collected)
     if header is None:
         return result
-    assembly = Assembly(header, now or datetime.now(UTC), collected.add, batch.secrets)
-    _check_name(header, collected.add)
+    assembly = Assembly(header, now or datetime.now(UTC), collected.add, batch.secrets, lambda: collected.full)
+    _check_name(header, batch.secrets, collected.add)
     census = _Census(result, deep)
     total = 0
-    for item in reading.entries(known_fields() & header.places.keys()):
+    for item in reading.entries(frozenset(header.places)):
         if isinstance(item, Diagnostic):
             collected.add(item)
             continue
@@ -174,6 +192,7 @@ def survey(
         draft = assembly.draft(item)
         if draft is not None:
             census.add(draft)
+    assembly.close()
     _close(result, census, batch, reading, total)
     return result
 
@@ -193,7 +212,10 @@ def _close(result: Survey, census: _Census, batch: BatchFile, reading: Reading, 
         result.findings.add(finding("BM109", "the batch holds no message", hint, place))
 
 
-def _check_name(header: Header, report: Callable[[Diagnostic], None]) -> None:
+def _check_name(header: Header, secrets: tuple[str, ...], report: Callable[[Diagnostic], None]) -> None:
+    if any(secret in header.name for secret in secrets):
+        hint = "take it out, and replace the key in the helpdesk's settings: it has been in a file"
+        report(finding("BM409", "one of the credentials in use stands in the batch's name", hint, header.place("name")))
     if header.mode is Mode.SEND and not header.name_given:
         hint = "write `name: spring-recall` in the header, or give --name: it is part of every message's identity"
         report(finding("BM110", "in send mode the batch needs a name", hint, header.place("mode")))
@@ -204,65 +226,82 @@ def _check_name(header: Header, report: Callable[[Diagnostic], None]) -> None:
 
 @dataclass
 class _Group:
-    """Entries that share a text that must be unique."""
+    """Entries that share a text that must be unique. Holds words and places, never entries: there may be many."""
 
-    rule: str
-    word: str
-    places: list[tuple[Entry, Draft]] = field(default_factory=list)
+    origin: KeyOrigin | None
+    who: str
+    places: list[str] = field(default_factory=list)
     count: int = 0
+    again: tuple[str, int, int, str] | None = None  # file, line, column and path of the second
 
-    def add(self, entry: Entry, draft: Draft) -> None:
+    def add(self, entry: Entry, origin: KeyOrigin | None, name: Path) -> None:
         self.count += 1
-        if len(self.places) < _PLACES_SHOWN:
-            self.places.append((entry, draft))
+        self.origin = self.origin if origin is self.origin else KeyOrigin.GIVEN
+        if self.count <= _PLACES_SHOWN:
+            self.places.append(f"{entry.place.file}:{entry.place.line}")
+        if self.count == 2:
+            at = entry.place.at(() if entry.cells is not None else name)
+            self.again = entry.place.file, at.line, at.column, path_text((*entry.prefix, *name))
+
+    @property
+    def where(self) -> str:
+        more = f" and {self.count - len(self.places)} more" if self.count > len(self.places) else ""
+        return " and ".join(self.places) + more
 
 
 def _tell_repeats(result: Survey, batch: BatchFile, repeated: set[int]) -> None:
     """A second reading that settles, by the texts themselves, what only shared a hash in the first."""
     groups: dict[tuple[str, str], _Group] = {}
     for entry, draft in _drafts(batch, result.header):
-        if not any(hash64(text) in repeated for text in _identities(draft)):
-            continue
-        key, origin = draft.identity()
-        rule = {KeyOrigin.PEOPLE: "BM504", KeyOrigin.CONTENT: "BM503"}.get(origin, "BM501")
-        groups.setdefault(("key", key), _Group(rule, key)).add(entry, draft)
-        if draft.external_id is not None:
-            groups.setdefault(("external_id", draft.external_id), _Group("BM502", draft.external_id)).add(entry, draft)
-        if isinstance(draft.ticket, TicketDraft) and (own := draft.ticket.external_id) is not None:
-            groups.setdefault(("ticket", own), _Group("BM702", own)).add(entry, draft)
-    told: set[int] = set()
+        for what, text in _named_identities(draft):
+            if hash64(text) in repeated:
+                origin = draft.identity()[1] if what == "key" else None
+                group = groups.get((what, text))
+                if group is None:
+                    group = groups[(what, text)] = _Group(origin, _masked(draft, text))
+                group.add(entry, origin, _PATHS[what] if origin in (None, KeyOrigin.GIVEN) else ())
     for (what, text), group in groups.items():
-        if group.count < 2 or id(group.places[1][0]) in told:
-            continue
-        told.add(id(group.places[1][0]))
-        result.findings.add(_repeat_finding(what, group))
-        if group.rule == "BM503":
-            result.repeats[text] = group.count
+        if group.count > 1:
+            result.findings.add(_repeat_finding(what, group))
+            if what == "key" and group.origin is KeyOrigin.CONTENT:
+                result.repeats[text] = group.count
 
 
 def _repeat_finding(what: str, group: _Group) -> Diagnostic:
-    entry, draft = group.places[1]
-    where = " and ".join(f"{place.place.file}:{place.place.line}" for place, _ in group.places)
-    more = f" and {group.count - len(group.places)} more" if group.count > len(group.places) else ""
-    if group.rule == "BM504":
-        message = f"{_masked(draft)} would get {group.count} messages: {where}{more}"
+    if what == "key" and group.origin is KeyOrigin.PEOPLE:
+        rule = "BM504"
+        message = f"{group.who} would get {group.count} messages: {group.where}"
         hint = "if that is meant, give each entry its own `key:`; otherwise take one out"
-        return finding("BM504", message, hint, entry.place, prefix=entry.prefix)
-    if group.rule == "BM503":
-        message = f"{group.count} entries are identical: {where}{more}; each of them will be sent"
+    elif what == "key" and group.origin is KeyOrigin.CONTENT:
+        rule = "BM503"
+        message = f"{group.count} entries are identical: {group.where}; each of them will be sent"
         hint = "take the copies out, or give each entry its own `key:`"
-        return finding("BM503", message, hint, entry.place, prefix=entry.prefix)
-    if group.rule == "BM702":
-        message = f"the ticket {group.word[:60]!r} is created {group.count} times: {where}{more}"
+    elif what == "ticket":
+        rule = "BM702"
+        message = f"the ticket {group.who} is created {group.count} times: {group.where}"
         hint = "a new ticket can hold one message in this version; give each ticket its own external_id"
-        return finding("BM702", message, hint, entry.place, prefix=entry.prefix)
-    name = "key" if group.rule == "BM501" and draft.given_key else "external_id"
-    message = f"the {name} {group.word[:60]!r} is used {group.count} times: {where}{more}"
-    hint = f"each entry needs its own {name}: by it a run knows what it has sent"
-    return finding(group.rule, message, hint, entry.place, (name,), prefix=entry.prefix)
+    else:
+        rule = "BM502" if what == "external_id" else "BM501"
+        name = {"ticket key": "key of a ticket"}.get(what, what)
+        message = f"the {name} {group.who} is used {group.count} times: {group.where}"
+        hint = f"each {'ticket' if what == 'ticket key' else 'entry'} needs its own: by it a run knows what it has sent"
+    assert group.again is not None
+    file, line, column, path = group.again
+    return Diagnostic(rule, RULES[rule].severity, message, hint, file, line, column, path)
 
 
-def _masked(draft: Draft) -> str:
+_PATHS: dict[str, Path] = {
+    "key": ("key",),
+    "external_id": ("external_id",),
+    "ticket": ("external_id",),
+    "ticket key": ("key",),
+}
+
+
+def _masked(draft: Draft, text: str) -> str:
+    """Who or what repeats, without a whole address."""
+    if draft.identity()[1] is not KeyOrigin.PEOPLE or text != draft.identity()[0]:
+        return repr(_ADDRESS_END.sub("@...", text[:60]))
     people = recipients(draft.body)
     first = people[0].partition("@")[0][:20] + "@..." if people and "@" in people[0] else "one person"
     return first if len(people) < 2 else f"{first} (and {len(people) - 1} with them)"
@@ -274,7 +313,7 @@ def _masked(draft: Draft) -> str:
 def _drafts(batch: BatchFile, header: Header | None, now: datetime | None = None) -> Iterator[tuple[Entry, Draft]]:
     assert header is not None
     assembly = Assembly(header, now or datetime.now(UTC), lambda found: None, batch.secrets)
-    for item in batch.reading().entries(known_fields() & header.places.keys()):
+    for item in batch.reading().entries(frozenset(header.places)):
         if isinstance(item, Entry) and (draft := assembly.draft(item)) is not None:
             yield item, draft
 

@@ -59,6 +59,8 @@ def rule_of(item: schema.Violation) -> str:
 
 def hint_of(item: schema.Violation, rule: str) -> str:
     """What to do about a violation: every finding says it."""
+    if item.keyword in ("additionalProperties", "propertyNames"):
+        return item.hint or "take it out"
     return item.hint or _HINTS.get(rule, "see `bulkmsg schema` for what may stand here")
 
 

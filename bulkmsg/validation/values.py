@@ -38,6 +38,7 @@ _DATE = re.compile(
 _ADDRESS_CHAR = r"[^\s@\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]"
 _ADDRESS = re.compile(f"{_ADDRESS_CHAR}+@{_ADDRESS_CHAR}+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_NAME_IN_BRACES = re.compile(r"\{\{\s*[\w.-]{1,40}\s*\}\}|%\w+%")
 _PLACEHOLDER = re.compile(r"\{\{\s*[^{}\n]{1,80}\}\}|%[A-Z][A-Z_]{2,40}%")
 
 
@@ -65,6 +66,8 @@ def utc(text: str, zone: ZoneInfo | None) -> tuple[str, DateTrouble | None, bool
     if match is None:
         return text, DateTrouble.FORM, False
     day, time, fraction, offset = match.groups()
+    if time[:2] == "24":  # ISO 8601 has it, RFC 3339 has not; newer Pythons would take it
+        return text, DateTrouble.CALENDAR, False
     if offset is None and zone is None:
         return text, DateTrouble.ZONE, False
     try:
@@ -132,11 +135,13 @@ def has_control(text: str) -> bool:
 
 
 def placeholder_in(text: str) -> str | None:
-    """A placeholder that was never filled in, as it stands in the text."""
+    """A placeholder that was never filled in, as it stands in the text; "" for one that is more than a name."""
     if "{{" not in text and "%" not in text:
         return None
     match = _PLACEHOLDER.search(text)
-    return match.group() if match else None
+    if match is None:
+        return None
+    return match.group() if _NAME_IN_BRACES.fullmatch(match.group()) else ""
 
 
 def too_many_bytes(text: str) -> bool:
@@ -145,12 +150,31 @@ def too_many_bytes(text: str) -> bool:
 
 
 def texts(value: Json, path: Path = ()) -> Iterator[tuple[Path, str]]:
-    """All text values below a value, with their paths."""
+    """All text values below a value, names of fields included, with their paths."""
     if isinstance(value, str):
         yield path, value
     elif isinstance(value, dict):
         for name, item in value.items():
+            yield (*path, name), name
             yield from texts(item, (*path, name))
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from texts(item, (*path, index))
+
+
+def quotable(text: str) -> str:
+    """A text in quotes as a message may show it: "" for one that is long, or could be somebody's address or words."""
+    return repr(text) if len(text) <= 40 and "@" not in text and text.count(" ") < 3 else ""
+
+
+# What keys to other services look like; headers of e-mails hold signatures and tokens of links, which are none.
+_LIKE_A_KEY = re.compile(
+    r"\b[srp]k_(?:live|test)_[0-9A-Za-z]{16,}|\bAKIA[0-9A-Z]{16}\b|\bgh[pousr]_[0-9A-Za-z]{36}|\bgithub_pat_\w{40}"
+    r"|\bxox[abeoprs]-[0-9A-Za-z-]{10,}|\bAIza[0-9A-Za-z_-]{35}|\bsk-[0-9A-Za-z_-]{32,}"
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----|(?i:\b(?:bearer|basic) )[0-9A-Za-z+/=_.-]{24,}"
+)
+
+
+def like_a_key(text: str) -> bool:
+    """Whether a text holds something like a secret key of some service."""
+    return len(text) >= 16 and _LIKE_A_KEY.search(text) is not None

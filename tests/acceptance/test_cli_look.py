@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,15 @@ GOOD = """\
 """
 BAD = GOOD.replace("    sent_datetime: 2024-01-01T00:00:00Z\n", "")
 HEAVY = {"aiohttp", "jsonschema", "jsonschema_rs", "yaml", "rich", "asyncio", "orjson", "jinja2"}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Where Python may not write its cache, each of the many processes here would compile everything anew."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+        patch.setenv("PYTHONPYCACHEPREFIX", str(tmp_path_factory.getbasetemp() / "pycache"))
+        yield
 
 
 @pytest.fixture
@@ -199,32 +209,13 @@ def test_init_leaves_a_gitignore_alone_and_tells_its_lines(tmp_path: Path) -> No
     assert "*.progress.jsonl" in done.stderr
 
 
-@pytest.mark.parametrize(
-    "words", [[], ["--help"], ["run", "-h"], ["validate", "-h"], ["results", "-h"], ["sandbox", "-h"]]
-)
+@pytest.mark.parametrize("words", [[], ["run", "-h"], ["sandbox", "-h"]])
 def test_help_loads_nothing_heavy(words: list[str]) -> None:
     code = "import sys; from bulkmsg.cli import main; main(sys.argv[1:]); print(*sys.modules, file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", code, *words], env=environment(), capture_output=True, text=True)
     assert done.returncode == 0
     assert done.stdout.startswith("Usage: bulkmsg")
     assert HEAVY.isdisjoint(done.stderr.split())
-
-
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (["rnu"], "Did you mean 'run'?"),
-        (["run", "x.yaml", "--sandbx"], "--sandbox"),
-        (["run", "x.yaml", "--mode", "sned"], "'send'"),
-        (["plan"], "Missing argument"),
-        (["run", "x.yaml", "--rate", "0/1s"], "--rate"),
-    ],
-)
-def test_a_wrong_command_line_is_told_what_was_meant(words: list[str], said: str) -> None:
-    done = run(None, *words)
-    assert done.returncode == 2
-    assert said in done.stderr
-    assert "Traceback" not in done.stderr
 
 
 def test_the_version() -> None:
@@ -239,9 +230,7 @@ def shell(line: str, **more: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["bash", "-c", line], env=env, capture_output=True, text=True, timeout=60)
 
 
-@pytest.mark.parametrize(
-    "words", ["validate bad.yaml", "plan good.yaml --show 1", "schema batch", "--help", "results good.yaml"]
-)
+@pytest.mark.parametrize("words", ["validate bad.yaml", "--help", "results good.yaml"])
 def test_a_closed_pipe_is_no_trouble(bad: Path, good: Path, words: str) -> None:
     done = shell(f"cd {bad.parent}; $B {words} | head -1 >/dev/null; echo ${{PIPESTATUS[0]}}")
     assert done.stdout.strip() in ("0", "1" if "bad" in words else "0")
@@ -251,7 +240,7 @@ def test_a_closed_pipe_is_no_trouble(bad: Path, good: Path, words: str) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-@pytest.mark.parametrize("words", ["validate good.yaml", "schema batch", "--help", "results good.yaml"])
+@pytest.mark.parametrize("words", ["--help", "results good.yaml"])
 def test_a_full_disk_is_told_in_one_line(good: Path, words: str) -> None:
     done = shell(f"cd {good.parent}; $B {words} >/dev/full")
     assert done.returncode == 1

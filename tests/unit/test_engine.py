@@ -367,3 +367,29 @@ def _landed(item: Message) -> Any:
     from tests.fakes import Landed
 
     return Landed(1, 1, item.external_id, 0.0)
+
+
+def test_stopping_while_a_message_in_doubt_waits_records_it_as_in_doubt() -> None:
+    helpdesk = FakeHelpdesk(tricks=[drop_after])
+
+    async def interrupted() -> Case:
+        case = Case(helpdesk, batch(1), settle=60.0)
+        running = asyncio.create_task(case.run())
+        await asyncio.sleep(5.0)
+        case.desk.stop(Halt(ExitCode.SIGINT, "stopped"))
+        return await running
+
+    case = play(interrupted())
+    assert case.states() == {State.IN_DOUBT: 1}
+    assert case.journal.standing("k-0").state is State.IN_DOUBT
+
+
+def test_an_outcome_that_cannot_be_recorded_counts_as_in_doubt() -> None:
+    class Full(FakeJournal):
+        def outcome(self, *args: Any) -> None:
+            raise LogUnusable("no space left", "make room")
+
+    case = play(Case(FakeHelpdesk(), batch(4, tickets=1), journal=Full()).run())
+    assert case.halt is not None
+    assert case.halt.code is ExitCode.LOG
+    assert case.states() == {State.IN_DOUBT: 1, State.PENDING: 3}

@@ -74,6 +74,23 @@ def test_the_flags_of_the_sandbox_become_its_settings() -> None:
         settings_of({"merged": ("17",)})
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["rnu"], "Did you mean 'run'?"),
+        (["run", "x.yaml", "--sandbx"], "--sandbox"),
+        (["run", "x.yaml", "--mode", "sned"], "'send'"),
+        (["plan"], "Missing argument"),
+        (["run", "x.yaml", "--rate", "0/1s"], "--rate"),
+    ],
+)
+def test_a_wrong_command_line_is_told_what_was_meant(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 2
+    assert said in capsys.readouterr().err
+
+
 # -- lines of files --------------------------------------------------------------------------------------------------
 
 
