@@ -47,7 +47,7 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A `from:` block: files whose rows become entries. A batch that is itself a CSV is one block without a template."""
+    """A `from:` block: files whose rows become entries. A batch that is itself a CSV is one, without a template."""
 
     section: str
     file: str

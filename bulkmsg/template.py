@@ -17,9 +17,11 @@ from typing import Any
 from bulkmsg.source import Json, Path
 
 _MARKS = ("{{", "{%", "{#")
+_EXPRESSION = re.compile(r"\{[{%#].*?(?:[}%#]\}|\Z)", re.DOTALL)
 _NOT_WORD = re.compile(r"\W+")
 _MAX_TEXT = 2_000_000  # characters that one text may have
 _MAX_EXPRESSIONS = 2_000  # of a whole template
+_MAX_EXPRESSED = 50_000  # characters that all of them may have together
 _MAX_ITEMS = 1_000  # that one loop goes through
 _MAX_BITS = 256  # of a number that is multiplied
 
@@ -71,6 +73,7 @@ class _Refused(Exception):
 
 
 Render = Callable[["_Row"], Json]
+Asked = tuple[str, bool]  # a column that a template asks for, and whether as `row["..."]`
 
 
 @dataclass(slots=True)
@@ -94,6 +97,7 @@ class Template:
         self.troubles: list[TemplateTrouble] = []
         self._columns = columns
         self._expressions = 0
+        self._expressed = 0
         self._names = _names(columns) if columns is not None else {}
         self._render = self._compile(value, ())
 
@@ -123,10 +127,8 @@ class Template:
 
     def _text(self, text: str, path: Path) -> Render:
         html = next((part for part in reversed(path) if isinstance(part, str)), "").endswith("_html")
-        self._expressions += text.count("{{") + text.count("{%")
         try:
-            if self._expressions > _MAX_EXPRESSIONS:
-                raise _Refused(f"a template may hold {_MAX_EXPRESSIONS:,} expressions, and no more", "make it simpler")
+            self._count(text)
             template = _environment(html).compiled(text, self._check_names(path))
         except _Refused as refused:
             self.troubles.append(TemplateTrouble("BM602", path, refused.message, refused.hint))
@@ -142,15 +144,23 @@ class Template:
 
         return render
 
+    def _count(self, text: str) -> None:
+        for match in _EXPRESSION.finditer(text):
+            self._expressions += 1
+            self._expressed += len(match.group())
+            if self._expressions > _MAX_EXPRESSIONS or self._expressed > _MAX_EXPRESSED:
+                most = f"{_MAX_EXPRESSIONS:,} expressions of {_MAX_EXPRESSED:,} characters together"
+                raise _Refused(f"a template may hold {most}, and no more", "make it simpler")
+
     # -- columns that are not there --------------------------------------------------------------------------------
 
-    def _check_names(self, path: Path) -> Callable[[set[str], set[str]], None]:
-        def check(used: set[str], guarded: set[str]) -> None:
+    def _check_names(self, path: Path) -> Callable[[set[Asked], set[Asked]], None]:
+        def check(asked: set[Asked], bare: set[Asked]) -> None:
             if self._columns is None:
                 return
-            known = {*self._columns, *self._names, "row"}
-            for name in sorted(used - known):
-                self.troubles.append(self._no_column(path, name, guarded=name in guarded))
+            known = {(name, False) for name in self._names} | {(column, True) for column in self._columns}
+            for one in sorted(asked - known):
+                self.troubles.append(self._no_column(path, one[0], guarded=one not in bare))
 
         return check
 
@@ -175,10 +185,7 @@ class Template:
             return TemplateTrouble("BM602", path, error.message, error.hint, of_row=True)
         missing = _missing_name(error)
         if missing is None or missing not in text:
-            reason = "it gives nothing" if missing == "" else type(error).__name__
-            message = f"the template cannot be filled in here: {reason}"
-            hint = "check its filters, and give an `else` where there is an `if`"
-            return TemplateTrouble("BM602", path, message, hint, of_row=True)
+            return _failure(path, error)
         names = {identifier(column): column for column in row.columns}
         if missing in row.columns or missing in names:
             plain = missing if missing.isidentifier() else f'row["{missing}"]'
@@ -191,8 +198,21 @@ class Template:
         return TemplateTrouble("BM601", path, message, hint, of_row=True)
 
 
+def _failure(path: Path, error: Exception) -> TemplateTrouble:
+    name = type(error).__name__
+    if name == "SecurityError":
+        hint = "templates fill in values; what belongs to Python is out of reach"
+        return TemplateTrouble("BM602", path, "the template reaches for what templates may not have", hint)
+    reason = "an expression gives nothing" if name == "UndefinedError" else f"{name} in an expression"
+    hint = "check its filters, and give an `else` where there is an `if`"
+    return TemplateTrouble("BM602", path, f"the template cannot be filled in here: {reason}", hint, of_row=True)
+
+
 def _names(columns: tuple[str, ...]) -> dict[str, str]:
-    """The columns by the names that templates call them; one that two columns would share is left out."""
+    """The columns by the names that templates call them; one that two columns would share is left out.
+
+    A column that is written as templates write it has its name for itself.
+    """
     found: dict[str, str] = {}
     twice: set[str] = {""}
     for column in columns:
@@ -200,7 +220,8 @@ def _names(columns: tuple[str, ...]) -> dict[str, str]:
         if name in found:
             twice.add(name)
         found[name] = column
-    return {name: column for name, column in found.items() if name not in twice}
+    exact = {column: column for column in columns if column and identifier(column) == column}
+    return {name: column for name, column in found.items() if name not in twice} | exact
 
 
 def _listed(columns: Iterable[str]) -> str:
@@ -267,7 +288,7 @@ class _Jinja:
         self._environment.globals.clear()
         _bound_filters(self._environment)
 
-    def compiled(self, text: str, check_names: Callable[[set[str], set[str]], None]) -> Compiled:
+    def compiled(self, text: str, check_names: Callable[[set[Asked], set[Asked]], None]) -> Compiled:
         """The text, ready to be filled in.
 
         Raises:
@@ -311,7 +332,9 @@ def _check_size(size: int) -> None:
 
 
 def _finalize(value: Any) -> Any:
-    if value is None or callable(value):
+    from jinja2 import Undefined
+
+    if value is None or (callable(value) and not isinstance(value, Undefined)):
         raise _Refused("an expression gives no text", "use a column's name, with `default(...)` if it may be empty")
     return value
 
@@ -334,7 +357,8 @@ def _check_nodes(tree: Any) -> None:
     for node in tree.find_all(nodes.Node):
         kind = type(node).__name__
         if kind not in _NODES and not isinstance(node, nodes.Operand):
-            raise _Refused(f"templates have no `{kind.lower()}`", "fill in values; put the logic where the rows are made")
+            hint = "fill in values; put the logic where the rows are made"
+            raise _Refused(f"templates have no `{kind.lower()}`", hint)
         if isinstance(node, nodes.Filter) and node.name not in _FILTERS:
             close = get_close_matches(node.name, _FILTERS, 1)
             hint = f"did you mean `{close[0]}`?" if close else f"there are {', '.join(sorted(_FILTERS))}"
@@ -352,35 +376,34 @@ def _loops_in(loop: Any) -> Iterator[Any]:
         yield from (child,) if isinstance(child, nodes.For) else child.find_all(nodes.For)
 
 
-def _names_used(tree: Any) -> tuple[set[str], set[str]]:
-    """The columns that a template asks for, and those of them that may be missing wherever they are asked for."""
+def _names_used(tree: Any) -> tuple[set[Asked], set[Asked]]:
+    """The columns that a template asks for, and those of them that must be there somewhere."""
     from jinja2 import meta, nodes
 
-    used: set[str] = set(meta.find_undeclared_variables(tree)) - {"row"}
-    safe: list[Any] = [
-        node.node
+    free = set(meta.find_undeclared_variables(tree)) - {"row"}
+    may_miss = {
+        id(node.node)
         for node in tree.find_all((nodes.Filter, nodes.Test))
         if node.name in ("default", "d", "defined", "undefined")
-    ]
-    bare: set[str] = set()
+    }
+    asked: set[Asked] = set()
+    bare: set[Asked] = set()
     for node in tree.find_all((nodes.Name, nodes.Getitem)):
-        name = _column_asked_for(node)
-        if name is None:
-            continue
-        if isinstance(node, nodes.Getitem):
-            used.add(name)
-        if not any(node is one for one in safe):
-            bare.add(name)
-    return used, used - bare
+        one = _asked_for(node)
+        if one is not None and (one[1] or one[0] in free):
+            asked.add(one)
+            if id(node) not in may_miss:
+                bare.add(one)
+    return asked, bare
 
 
-def _column_asked_for(node: Any) -> str | None:
+def _asked_for(node: Any) -> Asked | None:
     from jinja2 import nodes
 
     if isinstance(node, nodes.Name):
-        return str(node.name)
+        return str(node.name), False
     of_row = isinstance(node.node, nodes.Name) and node.node.name == "row" and isinstance(node.arg, nodes.Const)
-    return node.arg.value if of_row and isinstance(node.arg.value, str) else None
+    return (node.arg.value, True) if of_row and isinstance(node.arg.value, str) else None
 
 
 def _bounded(tree: Any) -> Any:

@@ -24,4 +24,4 @@ class _Response(aiohttp.ClientResponse):
 
 @pytest.fixture(autouse=True, scope="session")
 def _fitting_aioresponses() -> None:
-    aioresponses.core.ClientResponse = _Response  # type: ignore[misc]
+    setattr(aioresponses.core, "ClientResponse", _Response)  # noqa: B010 (the module does not export the name)

@@ -93,10 +93,9 @@ class FakeHelpdesk:
             return self._list(dict(request.query), now)
         if request.path == "/api/tickets":
             wanted = dict(request.query)["external_id"]
-            shown = [{"id": item.ticket, "external_id": wanted} for item in self.landed if self._shows(item, now)]
-            return _json(
-                200, {"data": [item for item in shown if self._ticket_external(item["id"]) == wanted], "meta": {}}
-            )
+            shown = [item.ticket for item in self.landed if self._shows(item, now)]
+            found = [{"id": ticket, "external_id": wanted} for ticket in shown if self._ticket_external(ticket) == wanted]
+            return _json(200, {"data": found, "meta": {}})
         return _json(200, {"id": int(request.path.rsplit("/", 1)[1]), "messages": []})
 
     def _ticket_external(self, ticket: int) -> str:

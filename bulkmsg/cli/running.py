@@ -106,7 +106,7 @@ def _run(args: RunArgs, terminal: Terminal) -> ExitCode:
 
 
 def _prepare(args: RunArgs, terminal: Terminal) -> Prepared:
-    """Everything that can be refused without asking anybody, in the order: usage, credentials, validity, log."""
+    """Everything that can be refused without asking anybody, in the order: usage, credentials, log, validity."""
     base_url = check_base_url(args.batch.base_url) if args.batch.base_url else None
     if not Path(args.batch.path).exists():  # a misspelt name is told as what it is, whatever else is missing
         return prepare(args.batch.file(), _options(args, base_url, Credentials()), utc_now)

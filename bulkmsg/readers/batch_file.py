@@ -11,15 +11,17 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from itertools import islice
 from pathlib import Path as FilePath
 from typing import cast
 
-from bulkmsg.batch import SECTIONS, Block, Entry, Sheet
+from bulkmsg.batch import HEADER_FIELDS, SECTIONS, Block, Entry, Sheet
 from bulkmsg.diagnostic import Diagnostic, finding
 from bulkmsg.readers.csv_file import Columns, rows
 from bulkmsg.readers.files import InputFile, open_input
 from bulkmsg.readers.jsonl_file import lines
-from bulkmsg.source import Node, Path, Spot
+from bulkmsg.readers.text import shown
+from bulkmsg.source import Json, Node, Path, Spot
 
 _BLOCK_FIELDS = {
     "from": str,
@@ -30,6 +32,8 @@ _BLOCK_FIELDS = {
     "key": str,
     "template": dict,
 }
+_FLOW_START = re.compile(rb"\A(?:\xef\xbb\xbf)?(?:[ \t]*#[^\n]*\n|---[ \t]*\r?\n|[ \t\r\n])*\{")
+_MAX_FILES = 10_000  # that one glob may find
 _LATE_HEADER = re.compile(rb"^[\"']?(?:version|name|account|mode|timezone|defaults)[\"']?[ \t]*:", re.MULTILINE)
 _SECTION_KEY = re.compile(rb"^[\"']?(?:messages|tickets)[\"']?[ \t]*:", re.MULTILINE)
 _CHUNK = 1 << 20
@@ -110,10 +114,16 @@ class Reading:
         if isinstance(item, Diagnostic):
             yield item
         elif not isinstance(item.path[0], str):
-            hint = "a batch is a mapping: `version: 1`, `mode: import`, then `messages:` with a list below it"
-            yield finding("BM109", "the file is a list of entries, not a batch", hint, item.place)
+            if item.path[0] == 0:
+                hint = "a batch is a mapping: `version: 1`, `mode: import`, then `messages:` with a list below it"
+                yield finding("BM109", "the file is a list of entries, not a batch", hint, item.place)
         elif item.path[0] in SECTIONS:
             yield from self._section_item(item)
+        elif item.path[0] not in known and item.path[0] not in HEADER_FIELDS:
+            close = get_close_matches(item.path[0], sorted(HEADER_FIELDS | SECTIONS), 1)
+            hint = f"did you mean `{close[0]}`?" if close else "take it out, or move it to where it belongs"
+            message = f"unknown field `{shown(item.path[0])}`"
+            yield finding("BM110", message, hint, item.place, name=True, prefix=item.path)
         elif item.path[0] not in known:
             hint = f"move `{item.path[0]}:` above `messages:` and `tickets:`"
             yield finding("BM120", f"the header field `{item.path[0]}` stands below the entries", hint, item.place)
@@ -139,20 +149,40 @@ class Reading:
             return
         values = {name: value for name, value in item.value.items() if name != "from" and value is not None}
         block = Block(section, item.place.file, item.place, item.path, **values)
-        pattern = str(item.value["from"])
-        found = self._resolve(pattern)
-        if not found:
-            hint = f"the path is taken relative to the folder of {self.name}"
-            yield finding("BM116", f"no file matches {pattern!r}", hint, item.place, ("from",), prefix=item.path)
-        for path in found:
-            yield from self._file_entries(block, path, _shown(path, self.path.parent))
+        for path in self._files(item):
+            if isinstance(path, Diagnostic):
+                yield path
+            else:
+                yield from self._file_entries(block, path, _shown(path, self.path.parent))
 
-    def _resolve(self, pattern: str) -> list[FilePath]:
+    def _files(self, item: Node) -> Iterator[FilePath | Diagnostic]:
+        """The files that a block names, each pattern's in the order of their names."""
+        written = item.value["from"]
+        for index, pattern in enumerate(written if isinstance(written, list) else [written]):
+            path: Path = ("from", index) if isinstance(written, list) else ("from",)
+            found = self._matching(pattern)
+            if isinstance(found, str):
+                hint = f"the path is relative to the folder of {self.name}; `*` stands for one name, not for folders"
+                yield finding("BM116", found, hint, item.place, path, prefix=item.path)
+            else:
+                yield from found
+
+    def _matching(self, pattern: str) -> list[FilePath] | str:
+        """The files that a pattern stands for, or why there are none."""
         folder = self.path.parent
-        if any(char in pattern for char in "*?["):
-            base, relative = (FilePath("/"), pattern[1:]) if pattern.startswith("/") else (folder, pattern)
-            return sorted(base.glob(relative))
-        return [folder / pattern]
+        if not any(char in pattern for char in "*?["):
+            return [folder / pattern]
+        name = shown(pattern)
+        if "**" in pattern:
+            return f"`{name}`: the pattern `**` would go through whole trees of folders"
+        base, relative = (FilePath("/"), pattern.lstrip("/")) if pattern.startswith("/") else (folder, pattern)
+        try:
+            found = [path for path in islice(base.glob(relative), _MAX_FILES + 1) if not path.is_dir()]
+        except (ValueError, NotImplementedError, OSError):
+            return f"`{name}` is no pattern for files"
+        if len(found) > _MAX_FILES:
+            return f"`{name}` matches more than {_MAX_FILES:,} files"
+        return sorted(found) or f"no file matches `{name}`"
 
     def _file_entries(self, block: Block, path: FilePath, name: str) -> Iterator[Entry | Diagnostic]:
         opened = open_input(path, name)
@@ -189,7 +219,7 @@ class Reading:
                 yield Entry(section, item.number, item.place, (), cells=item.cells, sheet=sheet, block=block)
 
     def _jsonl_entries(self, block: Block, file: InputFile) -> Iterator[Entry | Diagnostic]:
-        for item in lines(file):
+        for item in lines(file, encoding=block.encoding or self.encoding or "utf-8"):
             yield from _list_item(block, item)
 
     def _list_entries(self, block: Block, file: InputFile) -> Iterator[Entry | Diagnostic]:
@@ -207,11 +237,12 @@ def _list_item(block: Block, item: Node | Diagnostic) -> Iterator[Entry | Diagno
         yield finding("BM116", "the file is not a list of entries", hint, item.place, name=True)
     elif not isinstance(item.value, dict):
         yield finding("BM203", "an entry must be a mapping of fields", "begin it with `type:`", item.place)
-    elif "from" in item.value:
+    elif "from" in item.value and block.template is None:
         hint = "list all files in the batch itself"
         yield finding("BM116", "a file named by `from:` cannot name another", hint, item.place, ("from",), name=True)
     else:
-        section = "tickets" if block.section == "tickets" or "messages" in item.value else block.section
+        of_ticket = block.template is None and "messages" in item.value
+        section = "tickets" if of_ticket else block.section
         yield Entry(section, item.path[0] + 1, item.place, (), value=item.value, block=block)
 
 
@@ -223,19 +254,29 @@ def _sheet(block: Block, file: str, columns: Columns) -> Sheet:
 def _block_findings(item: Node) -> Iterator[Diagnostic]:
     for name, value in item.value.items():
         expected = _BLOCK_FIELDS.get(name)
-        if expected is None:
+        if name == "from":
+            if not _names_files(value):
+                hint = "write `from: customers.csv`, or a list of files"
+                if isinstance(value, dict):
+                    hint = "did you mean `source: {from: ...}`?"
+                yield _block_finding(item, "`from` names no file", hint, (name,))
+        elif expected is None:
             close = get_close_matches(name, _BLOCK_FIELDS, 1)
             hint = f"did you mean `{close[0]}`?" if close else f"known are {', '.join(_BLOCK_FIELDS)}"
             yield _block_finding(item, f"a `from:` block has no field `{name}`", hint, (name,), named=True)
         elif value is not None and not isinstance(value, expected):
             kind = "a mapping" if expected is dict else "text"
             yield _block_finding(item, f"`{name}` must be {kind}", "see `bulkmsg schema batch`", (name,))
-    for column, other in (
-        (item.value.get("columns") or {}).items() if isinstance(item.value.get("columns"), dict) else ()
-    ):
-        if not isinstance(other, str):
+    mapping = item.value.get("columns")
+    for column, other in mapping.items() if isinstance(mapping, dict) else ():
+        if not isinstance(other, str) or not other:
             hint = 'write it as `columns: {"E-mail": email}`'
             yield _block_finding(item, f"the new name of column {column!r} must be text", hint, ("columns", column))
+
+
+def _names_files(value: Json) -> bool:
+    listed = value if isinstance(value, list) else [value]
+    return bool(listed) and all(isinstance(name, str) and name for name in listed)
 
 
 def _block_finding(item: Node, message: str, hint: str, path: Path, *, named: bool = False) -> Diagnostic:
@@ -268,7 +309,7 @@ def _scan_for_late_header(file: InputFile) -> bool:
     first = True
     while chunk := file.read(_CHUNK):
         text = tail + chunk
-        if first and text.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
+        if first and _FLOW_START.match(text):
             return True
         first = False
         start = 0

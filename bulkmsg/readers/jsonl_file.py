@@ -35,6 +35,8 @@ class LinePlace:
         self._text = text
 
     def at(self, path: Path, *, name: bool = False) -> Position:
+        if len(self._text) > _LONG:
+            return Position(self.line, 1)  # looking would take longer than reading did
         text = self._text.decode()
         start, key = _blanks(text, 0), -1
         for part in path:
@@ -111,6 +113,26 @@ def lines(file: InputFile, *, encoding: str = "utf-8") -> Iterator[Node | Diagno
                 index += 1
     except Unreadable as stop:
         yield stop.diagnostic
+
+
+def value_of(text: str) -> Json:
+    """One JSON value, read as strictly as a line of a file.
+
+    Raises:
+        ValueError: it is not JSON, names something twice, is nested too deeply, or holds a NUL or a number that no
+            reader would keep exactly; the words say which but for the first.
+    """
+    data = text.encode()
+    try:
+        if len(data) > _LONG:
+            _check_size(data)
+        value = json_text.loads(data)
+        _check(value, MAX_DEPTH)
+        if not _clear(data, value):
+            _verify(data)
+    except _Odd as odd:
+        raise ValueError(odd.message) from None
+    return value
 
 
 class _Odd(Exception):

@@ -16,6 +16,7 @@ Parse = Callable[[str], list[Event]]
 # They travel through the parser as these noncharacters.
 LINE_CHARACTERS = str.maketrans("\x85\u2028\u2029", "\U0008fffe\U0009fffe\U000afffe")
 _BACK = str.maketrans("\U0008fffe\U0009fffe\U000afffe", "\x85\u2028\u2029")
+MAX_LOOKED_AT = 1 << 18  # characters of an entry that are parsed again for a finding's place
 STAND_INS = ("\U0008fffe", "\U0009fffe", "\U000afffe")
 
 
@@ -35,7 +36,7 @@ class YamlPlace:
     A piece is some 64 kB, shared by the entries in it: keep positions, not places.
     """
 
-    __slots__ = ("_base", "_end", "_key", "_parse", "_start", "_texts", "file")
+    __slots__ = ("_base", "_end", "_events", "_key", "_parse", "_start", "_texts", "file")
 
     def __init__(
         self,
@@ -55,6 +56,7 @@ class YamlPlace:
         self._base = base
         self._parse = parse
         self._key = key
+        self._events: list[Event] | None = None
 
     @property
     def line(self) -> int:
@@ -62,8 +64,7 @@ class YamlPlace:
 
     def at(self, path: Path, *, name: bool = False) -> Position:
         start = self._start
-        text = "".join(self._texts)[start.index - self._base : self._end.index - self._base]
-        events = self._parse(" " * start.column + text)
+        events = self._parsed()
         at, key = 0, None
         for part in path:
             found = _child(events, at, part)
@@ -76,6 +77,17 @@ class YamlPlace:
             return position(start)
         here = position((key if name and key is not None else events[at]).start_mark)
         return Position(start.line + here.line, here.column)
+
+
+    def _parsed(self) -> list[Event]:
+        """The entry's events; none for one so long that looking for a place in it would take longer than reading."""
+        start, end = self._start, self._end
+        if self._events is None:
+            self._events = []
+            if end.index - start.index <= MAX_LOOKED_AT:
+                text = "".join(self._texts)[start.index - self._base : end.index - self._base]
+                self._events = self._parse(" " * start.column + text)
+        return self._events
 
 
 def after(events: list[Event], at: int) -> int:

@@ -13,6 +13,7 @@ from functools import cache
 
 from bulkmsg import json_text, schema
 from bulkmsg.message import Kind
+from bulkmsg.readers.jsonl_file import value_of
 from bulkmsg.source import Json, Path
 
 _SAFE_INTEGER = 2**53
@@ -126,9 +127,10 @@ def read_json(cell: str) -> Json:
         CellError: no JSON.
     """
     try:
-        return json_text.loads(cell)
-    except json_text.JSONDecodeError:
-        raise CellError('a list or an object written as JSON, like ["vip"]') from None
+        return value_of(cell)
+    except ValueError as error:
+        why = "" if isinstance(error, json_text.JSONDecodeError) else f"; {error}"
+        raise CellError(f'a list or an object written as JSON, like ["vip"]{why}') from None
 
 
 READERS: dict[CellForm, Callable[[str], Json] | None] = {
@@ -243,18 +245,21 @@ class SheetPlan:
     def _place(
         self, fields: dict[str, Json], parents: tuple[str, ...], inner: dict[str, Json], troubles: list[CellTrouble]
     ) -> None:
-        target = fields
+        target: Json = fields
         for parent in parents[:-1]:
             target = target.setdefault(parent, {})
-        below = target.get(parents[-1])
+            if not isinstance(target, dict):  # a whole given as JSON that is no object
+                break
+        below = target.get(parents[-1]) if isinstance(target, dict) else target
         if below is None:
             target[parents[-1]] = inner
         elif isinstance(below, dict):
             below.update(inner)
         else:
-            column = ".".join(parents)
+            whole = ".".join(parents)
+            column = self._by_path[(*parents, next(iter(inner)))]
             hint = "keep one of the two: the whole as JSON, or its parts in columns of their own"
-            troubles.append(CellTrouble("BM113", column, f"{column!r} is given both whole and in parts", hint))
+            troubles.append(CellTrouble("BM113", column, f"{whole!r} is given both whole and in parts", hint))
 
     def column_of(self, path: Path) -> str | None:
         """The column in the file from which the value at `path` came."""

@@ -148,7 +148,7 @@ def number_troubles(fields: dict[str, Json], paths: tuple[Path, ...]) -> list[Tr
         if path[0] in fields:
             for at, number in _floats(fields[path[0]], path[1:], path[:1]):
                 hint = f"write {number:.0f}" if number == int(number) else "write it without a decimal point"
-                message = f"`{path_text(at)}` is {number:g}, a number with a decimal point; it must be a whole number"
+                message = f"`{path_text(at)}` is {number!r}, a number with a decimal point; it must be a whole number"
                 troubles.append(Trouble("BM203", at, message, hint))
     return troubles
 

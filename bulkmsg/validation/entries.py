@@ -103,7 +103,8 @@ class Assembly:
             except (OSError, ValueError, KeyError):  # unknown, not a name of a zone, or a path
                 self._zones[name] = None
                 hint = "take a name of the IANA list, like Europe/Paris or America/New_York"
-                self.report(finding("BM110", f"the time zone {name[:60]!r} is not known", hint, place, path, prefix=prefix))
+                said = f"the time zone {name[:60]!r} is not known"
+                self.report(finding("BM110", said, hint, place, path, prefix=prefix))
         return self._zones[name]
 
     # -- one entry ------------------------------------------------------------------------------------------------
@@ -190,9 +191,8 @@ class Assembly:
             return
         if self.enough():
             told.errors += 1
-            place = told.entry.place
-            message = "the entry has errors, too"
-            self.report(Diagnostic("BM207", Severity.ERROR, message, "mend the others first", place.file, place.line, 1))
+            message, hint, place = "the entry has errors, too", "mend the others first", told.entry.place
+            self.report(Diagnostic("BM207", Severity.ERROR, message, hint, place.file, place.line, 1))
             return
         found = checker.violations(merged, MOST_PER_ENTRY)
         told.violations((item for item in found if item.path[:1] != ("messages",)), path)

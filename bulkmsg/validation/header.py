@@ -13,7 +13,6 @@ from bulkmsg.readers.batch_file import Reading, format_of, stem_of
 from bulkmsg.source import Json, Node, Place, Spot
 from bulkmsg.validation.told import hint_of, rule_of
 
-
 # Without these nothing can be said about entries: what they mean would be a guess.
 _ESSENTIAL = frozenset({"mode", "defaults"})
 _MOST = 100  # findings about a header

@@ -6,6 +6,7 @@ from bulkmsg.message import Kind
 from bulkmsg.source import Json
 
 TYPE_SECTIONS = frozenset(kind.value for kind in Kind)
+_NOT_GENERAL = TYPE_SECTIONS | {"ticket", "type"}  # `type` picks the sections, it does not lie below entries
 
 
 def merge(below: dict[str, Json], above: dict[str, Json]) -> dict[str, Json]:
@@ -42,7 +43,7 @@ def fits(kind: Kind, name: str, value: Json, allowed: frozenset[str]) -> bool:
 
 def base_for(kind: Kind, defaults: dict[str, Json], allowed: frozenset[str]) -> tuple[dict[str, Json], list[str]]:
     """What lies below every entry of a kind, and the names of the general defaults that were left out."""
-    general = {name: value for name, value in defaults.items() if name not in TYPE_SECTIONS and name != "ticket"}
+    general = {name: value for name, value in defaults.items() if name not in _NOT_GENERAL}
     kept = {name: value for name, value in general.items() if fits(kind, name, value, allowed)}
     own = defaults.get(kind.value)
     return merge(merge({}, kept), own if isinstance(own, dict) else {}), sorted(general.keys() - kept.keys())

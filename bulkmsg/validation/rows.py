@@ -85,7 +85,8 @@ class Rows:
         usable = self._names_differ(sheet)
         key_index = None
         if block.key is not None:
-            key_index = next((names.index(block.key) for names in (sheet.names, sheet.columns) if block.key in names), None)
+            named = (names for names in (sheet.names, sheet.columns) if block.key in names)
+            key_index = next((names.index(block.key) for names in named), None)
             if key_index is None:
                 usable = False
                 message = f"`key: {_shown(block.key)}` names no column of {_shown(sheet.file)}"

@@ -6,6 +6,7 @@ A batch is streamed each time; what is kept between passes is counts, hashes and
 from __future__ import annotations
 
 import hashlib
+import re
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -15,10 +16,11 @@ from pathlib import Path as FilePath
 
 from bulkmsg import json_text
 from bulkmsg.batch import BatchOptions, Entry, Header
-from bulkmsg.diagnostic import Diagnostic, Severity, finding
+from bulkmsg.diagnostic import RULES, Diagnostic, Severity, finding
 from bulkmsg.errors import InvalidBatch
 from bulkmsg.message import Kind, Message, Mode, hash64
 from bulkmsg.readers.batch_file import Reading
+from bulkmsg.source import Path, Position, path_text
 from bulkmsg.validation.drafts import Draft, TicketDraft
 from bulkmsg.validation.entries import Assembly
 from bulkmsg.validation.findings import Findings
@@ -29,6 +31,7 @@ from bulkmsg.validation.identity import KeyOrigin, recipients
 # A window of entries is released to be sent only after its content met the validating pass.
 WINDOW = 256
 _PLACES_SHOWN = 5
+_ADDRESS_END = re.compile(r"@\S+")
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class BatchFile:
 
     path: FilePath
     name: str
-    options: BatchOptions = BatchOptions()
+    options: BatchOptions = field(default_factory=BatchOptions)
     secrets: tuple[str, ...] = ()
 
     def reading(self) -> Reading:
@@ -150,9 +153,8 @@ def _identities(draft: Draft) -> Iterator[str]:
 
 def _named_identities(draft: Draft) -> Iterator[tuple[str, str]]:
     """The same, each with what it is: equal texts only clash where they are the same kind of name."""
-    key, origin = draft.identity()
-    if origin is not KeyOrigin.EXTERNAL_ID:
-        yield "key", key
+    key = draft.identity()[0]
+    yield "key", key
     if draft.external_id is not None:
         yield "external_id", draft.external_id
     if isinstance(draft.ticket, TicketDraft):
@@ -234,14 +236,14 @@ class _Group:
     count: int = 0
     again: tuple[str, int, int, str] | None = None  # file, line, column and path of the second
 
-    def add(self, entry: Entry, origin: KeyOrigin | None, name: Path) -> None:
+    def add(self, entry: Entry, origin: KeyOrigin | None, path: Path) -> None:
         self.count += 1
         self.origin = self.origin if origin is self.origin else KeyOrigin.GIVEN
         if self.count <= _PLACES_SHOWN:
             self.places.append(f"{entry.place.file}:{entry.place.line}")
         if self.count == 2:
-            at = entry.place.at(() if entry.cells is not None else name)
-            self.again = entry.place.file, at.line, at.column, path_text((*entry.prefix, *name))
+            at = _position(entry, path)
+            self.again = entry.place.file, at.line, at.column, path_text((*entry.prefix, *path))
 
     @property
     def where(self) -> str:
@@ -259,12 +261,34 @@ def _tell_repeats(result: Survey, batch: BatchFile, repeated: set[int]) -> None:
                 group = groups.get((what, text))
                 if group is None:
                     group = groups[(what, text)] = _Group(origin, _masked(draft, text))
-                group.add(entry, origin, _PATHS[what] if origin in (None, KeyOrigin.GIVEN) else ())
+                group.add(entry, origin, _path_of(entry, what, origin))
     for (what, text), group in groups.items():
-        if group.count > 1:
-            result.findings.add(_repeat_finding(what, group))
-            if what == "key" and group.origin is KeyOrigin.CONTENT:
-                result.repeats[text] = group.count
+        if group.count < 2 or group.origin is KeyOrigin.EXTERNAL_ID:
+            continue  # two keys that are both external ids are told as such
+        result.findings.add(_repeat_finding(what, group))
+        if what == "key" and group.origin is KeyOrigin.CONTENT:
+            result.repeats[text] = group.count
+
+
+def _path_of(entry: Entry, what: str, origin: KeyOrigin | None) -> Path:
+    """Where in the entry the text stands that occurs twice; () where it was made of the whole entry."""
+    if origin in (KeyOrigin.PEOPLE, KeyOrigin.CONTENT):
+        return ()
+    name = "external_id" if what in ("external_id", "ticket") or origin is KeyOrigin.EXTERNAL_ID else "key"
+    if entry.cells is not None:
+        return ("ticket", name) if what.startswith("ticket") else (name,)
+    messages = (entry.value or {}).get("messages") if entry.section == "tickets" else None
+    in_message = isinstance(messages, list) and messages and isinstance(messages[0], dict) and name in messages[0]
+    return ("messages", 0, name) if in_message and not what.startswith("ticket") else (name,)
+
+
+def _position(entry: Entry, path: Path) -> Position:
+    if entry.cells is None or entry.sheet is None:
+        return entry.place.at(path)
+    names, columns = entry.sheet.names, entry.sheet.columns
+    wanted = (".".join(map(str, path)), entry.sheet.block.key if path == ("key",) else None)
+    column = next((column for name, column in zip(names, columns, strict=True) if name in wanted), None)
+    return entry.place.at((column,) if column is not None else ())
 
 
 def _repeat_finding(what: str, group: _Group) -> Diagnostic:
@@ -288,14 +312,6 @@ def _repeat_finding(what: str, group: _Group) -> Diagnostic:
     assert group.again is not None
     file, line, column, path = group.again
     return Diagnostic(rule, RULES[rule].severity, message, hint, file, line, column, path)
-
-
-_PATHS: dict[str, Path] = {
-    "key": ("key",),
-    "external_id": ("external_id",),
-    "ticket": ("external_id",),
-    "ticket key": ("key",),
-}
 
 
 def _masked(draft: Draft, text: str) -> str:

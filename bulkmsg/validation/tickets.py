@@ -8,7 +8,9 @@ from bulkmsg.validation import values
 from bulkmsg.validation.checks import Trouble
 
 
-def split(fields: dict[str, Json], *, from_cells: bool) -> tuple[dict[str, Json], dict[str, Json] | None, list[Trouble]]:
+def split(
+    fields: dict[str, Json], *, from_cells: bool
+) -> tuple[dict[str, Json], dict[str, Json] | None, list[Trouble]]:
     """The ticket's own fields, its message's fields (None when it has no usable one), and what is wrong.
 
     Args:

@@ -209,12 +209,10 @@ class Told:
 def holds(value: Json, path: Path) -> bool:
     """Whether something stands at `path` in a value."""
     for part in path:
-        if isinstance(value, dict) and isinstance(part, str) and part in value:
-            value = value[part]
-        elif isinstance(value, list) and isinstance(part, int) and 0 <= part < len(value):
-            value = value[part]
-        else:
+        inside = isinstance(value, dict) and part in value
+        if not inside and not (isinstance(value, list) and isinstance(part, int) and part < len(value)):
             return False
+        value = value[part]
     return True
 
 

@@ -13,9 +13,14 @@ from zoneinfo import ZoneInfo
 from bulkmsg.source import Json, Path
 
 # Gorgias reference, "Create a message": the 21 channels that need no registration.
-CHANNELS = frozenset(
-    ["aircall", "api", "chat", "contact_form", "email", "facebook", "facebook-mention", "facebook-messenger", "facebook-recommendations", "help-center", "instagram-ad-comment", "instagram-comment", "instagram-direct-message", "instagram-mention", "internal-note", "phone", "sms", "twitter", "twitter-direct-message", "whatsapp", "yotpo-review"]
-)
+# fmt: off
+CHANNELS = frozenset([
+    "aircall", "api", "chat", "contact_form", "email", "facebook", "facebook-mention", "facebook-messenger",
+    "facebook-recommendations", "help-center", "instagram-ad-comment", "instagram-comment",
+    "instagram-direct-message", "instagram-mention", "internal-note", "phone", "sms", "twitter",
+    "twitter-direct-message", "whatsapp", "yotpo-review",
+])
+# fmt: on
 MESSAGE_DATES = ("sent_datetime", "created_datetime", "opened_datetime")
 TICKET_DATES = (
     "created_datetime",

@@ -332,8 +332,6 @@ SPRING: Entry = {
 def test_accepts_a_batch() -> None:
     assert verdict(checker("batch"), SPRING) == []
     assert verdict(checker("batch"), {"version": 1, "messages": []}) == []
-    accounts = {"acme": {}, "acme-staging": {"defaults": {"via": "api"}}}
-    assert verdict(checker("batch"), {"version": 1, "accounts": accounts, "tickets": []}) == []
 
 
 @pytest.mark.parametrize(
@@ -345,7 +343,8 @@ def test_accepts_a_batch() -> None:
         ("name", ..., (), "name", "required"),
         ("account", "Acme", ("account",), None, "pattern"),
         ("account", "acme\n", ("account",), None, "not"),
-        ("accounts", {"acme": {}}, ("account",), None, "not"),
+        ("accounts", {"acme": {}}, (), "accounts", "additionalProperties"),
+        ("continues", "other.yaml", (), "continues", "additionalProperties"),
         ("mode", "dry", ("mode",), None, "enum"),
         ("defaults.key", "x", ("defaults",), "key", "additionalProperties"),
         (
@@ -518,7 +517,7 @@ def test_the_examples_are_valid(name: str) -> None:
         assert verdict(checker(name), example) == []
 
 
-FREE = {"meta", "headers", "extra", "flags", "columns", "accounts", "template"}
+FREE = {"meta", "headers", "extra", "flags", "columns", "template"}
 
 
 def closed_objects(node: object, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:

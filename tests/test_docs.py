@@ -1,0 +1,233 @@
+"""What the documentation says is tried: its commands are run, its batches checked, its tables held against the code."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import pytest
+
+from bulkmsg.app.inspect import validate
+from bulkmsg.cli.root import COMMANDS, root
+from bulkmsg.diagnostic import RULES, Diagnostic
+from bulkmsg.errors import ExitCode
+from bulkmsg.journal import records
+from bulkmsg.outcome import MOVES, State
+from bulkmsg.sandbox.control import DOORS
+from bulkmsg.sandbox.faults import KINDS
+from bulkmsg.validation.findings import Findings
+from bulkmsg.validation.survey import BatchFile, survey
+from tests.acceptance.servers import environment
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+PAGES = {path.relative_to(ROOT).as_posix(): path for path in [*ROOT.glob("*.md"), *DOCS.glob("*.md")]}
+
+# A block is marked by a comment before it: <!-- runs -->, <!-- runs: jq -->, <!-- batch: NAME -->, <!-- file: NAME -->
+# or <!-- wrong -->. Blocks of a list item are indented as it is.
+_BLOCK = re.compile(
+    r"^(?P<indent> *)<!-- (?P<mark>runs|batch|file|wrong)(?:: (?P<name>\S+))? -->\n"
+    r"(?P=indent)```(?P<language>\w+)\n(?P<text>.*?)^(?P=indent)```$",
+    re.MULTILINE | re.DOTALL,
+)
+_LINK = re.compile(r"\]\(([^)\s]+)\)")
+_HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A marked block; `name` is a file's name, or the program that a script needs."""
+
+    mark: str
+    name: str | None
+    language: str
+    text: str
+
+
+def blocks(text: str) -> Iterator[Block]:
+    for match in _BLOCK.finditer(text):
+        yield Block(match["mark"], match["name"], match["language"], textwrap.dedent(match["text"]))
+
+
+def rows_of(text: str, first: str) -> list[list[str]]:
+    """The rows of the table whose header row begins with that word."""
+    table = re.search(rf"^\| {first} \|.*\n\|[-|]+\|\n((?:\|.*\n)+)", text, re.MULTILINE)
+    assert table, f"no table begins with {first}"
+    return [[cell.strip() for cell in row.strip("|").split(" | ")] for row in table[1].splitlines()]
+
+
+def script_of(page: Path, folder: Path) -> str:
+    """The page's commands in order, after its files were written; empty if it has none."""
+    commands = []
+    for block in blocks(page.read_text()):
+        if block.mark in ("file", "batch"):
+            assert block.name is not None
+            (folder / block.name).write_text(block.text)
+        elif block.mark == "runs" and (block.name is None or shutil.which(block.name)):
+            commands.append(f'cd "$START"\n{block.text}' if "bulkmsg init ." in block.text else block.text)
+    return "\n".join(commands)
+
+
+WITH_COMMANDS = sorted(name for name, path in PAGES.items() if any(b.mark == "runs" for b in blocks(path.read_text())))
+WITH_BATCHES = sorted(name for name, path in PAGES.items() if any(b.mark == "batch" for b in blocks(path.read_text())))
+
+
+@pytest.mark.parametrize("name", WITH_COMMANDS)
+def test_the_commands_of_a_page_work(name: str, tmp_path: Path) -> None:
+    script = script_of(PAGES[name], tmp_path)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    env = {**environment(), "PATH": path, "START": str(tmp_path), "GORGIAS_BASE_URL": "http://127.0.0.1:1"}
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=tmp_path,
+        env=env,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        timeout=120,
+    )
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+
+
+@pytest.mark.parametrize("name", WITH_BATCHES)
+def test_the_batches_of_a_page_are_valid(name: str, tmp_path: Path) -> None:
+    found = list(blocks(PAGES[name].read_text()))
+    for block in found:
+        if block.name is not None and block.mark in ("file", "batch"):
+            (tmp_path / block.name).write_text(block.text)
+    for block in found:
+        if block.mark == "batch":
+            assert block.name is not None
+            seen = validate(BatchFile(tmp_path / block.name, block.name))
+            assert seen.valid, (block.name, seen.findings.kept)
+
+
+def test_the_front_page_and_the_manual_have_something_to_try() -> None:
+    assert {"README.md", "docs/commands.md", "docs/sandbox.md", "docs/progress-log.md"} <= set(WITH_COMMANDS)
+    assert {"README.md", "docs/batch.md"} <= set(WITH_BATCHES)
+
+
+@pytest.mark.parametrize("name", sorted(PAGES))
+def test_links_lead_somewhere(name: str) -> None:
+    for link in _LINK.findall(PAGES[name].read_text()):
+        if link.startswith(("https://", "http://")):
+            continue
+        target, _, anchor = link.partition("#")
+        path = (PAGES[name].parent / target).resolve() if target else PAGES[name]
+        assert path.exists(), link
+        if anchor:
+            assert anchor in {_anchor(heading) for heading in _HEADING.findall(path.read_text())}, link
+
+
+def _anchor(heading: str) -> str:
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+def test_every_page_of_the_manual_is_named_on_the_front_page() -> None:
+    front = PAGES["README.md"].read_text()
+    assert [name for name in PAGES if name.startswith("docs/") and f"({name})" not in front] == []
+
+
+# -- tables --------------------------------------------------------------------------------------------------------
+
+
+def test_the_exit_codes_are_those_of_the_code() -> None:
+    rows = rows_of((DOCS / "exit-codes.md").read_text(), "code")
+    assert [(int(code), name) for code, name, *_ in rows] == [(int(code), code.name) for code in ExitCode]
+
+
+def test_the_front_page_names_every_exit_code() -> None:
+    rows = rows_of(PAGES["README.md"].read_text(), "code")
+    codes = [int(code) for cells in rows for code in cells[0].split(", ")]
+    assert codes == [int(code) for code in ExitCode]
+
+
+def test_the_moves_are_those_of_the_code() -> None:
+    rows = rows_of((DOCS / "progress-log.md").read_text(), "from")
+    told = {State(before.strip("`")): {State(each.strip("`")) for each in after.split(", ")} for before, after in rows}
+    assert told == {state: set(after) for state, after in MOVES.items()}
+
+
+def test_the_kinds_of_record_are_those_of_the_schema() -> None:
+    rows = rows_of((DOCS / "progress-log.md").read_text(), "record")
+    schema = (ROOT / "schemas" / "progress-log.schema.json").read_text()
+    assert records.FORMAT == 1
+    assert {cells[0].strip("`") for cells in rows} == set(re.findall(r'"record": \{"const": "([a-z]+)"\}', schema))
+
+
+def test_every_flag_of_every_command_is_described() -> None:
+    page = (DOCS / "commands.md").read_text()
+    shared = page.partition("## Flags of all that read a batch")[2].partition("\n## ")[0]
+    context = click.Context(root)
+    for name in COMMANDS:
+        own = page.partition(f"\n## {name}\n")[2].partition("\n## ")[0]
+        assert own, f"{name} has no section"
+        command = root.get_command(context, name)
+        assert command is not None
+        for param in command.params:
+            flags = [flag for flag in param.opts if isinstance(param, click.Option)]
+            missing = [flag for flag in flags if not re.search(rf"`{flag}\b", own + shared)]
+            assert missing == [], name
+
+
+def test_flags_on_the_page_exist() -> None:
+    context = click.Context(root)
+    commands = [root.get_command(context, name) for name in COMMANDS]
+    known = {flag for command in commands if command for param in command.params for flag in param.opts}
+    said = set(re.findall(r"`(--[a-z][a-z-]*)", "".join(path.read_text() for path in PAGES.values())))
+    assert said - known - {"--help", "--version"} == set()
+
+
+def test_every_fault_and_every_door_of_the_sandbox_is_described() -> None:
+    page = (DOCS / "sandbox.md").read_text()
+    assert [name for name in KINDS if f"`{name}`" not in page] == []
+    assert [f"{method} {path}" for path, doors in DOORS.items() for method in doors if f"{method} {path}" not in page] == []
+
+
+# -- the rules -----------------------------------------------------------------------------------------------------
+
+
+def _sections() -> dict[str, str]:
+    parts = re.split(r"^### (BM\d+)$", (DOCS / "rules.md").read_text(), flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def test_every_rule_has_a_section_in_order() -> None:
+    assert list(_sections()) == list(RULES)
+
+
+@pytest.mark.parametrize("rule", sorted(RULES))
+def test_a_rule_is_told_with_its_severity_its_reason_and_a_way_out(rule: str) -> None:
+    section = _sections()[rule]
+    assert section.startswith(f"\n{RULES[rule].severity.value}: {RULES[rule].title}\n")
+    assert "**Why.**" in section and "**Way out.**" in section
+
+
+_ENDINGS = {"yaml": "yaml", "csv": "csv", "jsonl": "jsonl"}
+WRONG = [(rule, block) for rule, section in _sections().items() for block in blocks(section) if block.mark == "wrong"]
+
+
+@pytest.mark.parametrize(("rule", "block"), WRONG, ids=[f"{rule}-{index}" for index, (rule, _) in enumerate(WRONG)])
+def test_a_wrong_example_breaks_its_rule(rule: str, block: Block, tmp_path: Path) -> None:
+    found = list(_findings(block, tmp_path))
+    assert rule in {each.rule for each in found}, found
+    unexpected = {each.rule for each in found if each.is_error} - {rule}
+    assert unexpected == set(), found
+
+
+def _findings(block: Block, folder: Path) -> Iterator[Diagnostic]:
+    (folder / "customers.csv").write_text("email,first_name,order_no\njane@example.com,Jane,1042\nkim@example.com,,1043\n")
+    path = folder / f"example.{_ENDINGS[block.language]}"
+    text = block.text
+    if block.language == "yaml" and text.startswith("- "):
+        text = f"version: 1\nmessages:\n{text}"
+    path.write_text(text)
+    yield from survey(BatchFile(path, path.name), findings=Findings()).findings.kept
