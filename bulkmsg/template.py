@@ -22,7 +22,7 @@ _NOT_WORD = re.compile(r"\W+")
 _MAX_TEXT = 2_000_000  # characters that one text may have
 _MAX_EXPRESSIONS = 2_000  # of a whole template
 _MAX_EXPRESSED = 50_000  # characters that all of them may have together
-_MAX_ITEMS = 1_000  # that one loop goes through
+_MAX_ITEMS = 200  # that one loop goes through
 _MAX_BITS = 256  # of a number that is multiplied
 
 _FILTERS = frozenset(

@@ -83,7 +83,10 @@ class FakeHelpdesk:
                 self.flying[request.path] -= 1
         queue = self.tricks if request.method == "POST" else self.list_tricks
         trick = queue.pop(0) if queue else self.random_trick() if request.method == "POST" else None
-        answer = lambda: self._answer(request, loop.time())  # noqa: E731
+
+        def answer() -> Reply:
+            return self._answer(request, loop.time())
+
         return trick(self, request, answer) if trick else answer()
 
     def _answer(self, request: Request, now: float) -> Reply:

@@ -56,7 +56,9 @@ def validate(args: ValidateArgs, terminal: Terminal) -> ExitCode:
     from bulkmsg.validation.survey import survey
 
     alike = args.most if args.most == _EVERYTHING else Findings.alike
-    seen = [survey(batch.file(), deep=False, findings=Findings(args.most, alike)) for batch in args.batches]
+    # More are collected than shown: the first by place are not the first that are found, and the counts stay exact.
+    most = max(args.most, Findings.most)
+    seen = [survey(batch.file(), deep=False, findings=Findings(most, alike)) for batch in args.batches]
     if args.format == "json":
         _answer_json(args, seen, terminal)
     else:

@@ -118,7 +118,7 @@ def secret_troubles(fields: dict[str, Json], secrets: tuple[str, ...]) -> list[T
                 hint = "take it out, and replace the key in the helpdesk's settings: it has been in a file"
                 troubles.append(Trouble("BM409", path, "one of the credentials in use stands in this value", hint))
     for name in _FREE_DATA:
-        if name in fields:
+        if name in fields and values.any_text(fields[name], values.like_a_key):
             for path, text in values.texts(fields[name], (name,)):
                 if values.like_a_key(text):
                     hint = "take it out: everybody who can read the ticket could read it"
@@ -145,8 +145,9 @@ def number_troubles(fields: dict[str, Json], paths: tuple[Path, ...]) -> list[Tr
     """
     troubles: list[Trouble] = []
     for path in paths:
-        if path[0] in fields:
-            for at, number in _floats(fields[path[0]], path[1:], path[:1]):
+        value = fields.get(path[0])
+        if isinstance(value, float | list) or (isinstance(value, dict) and path[-1] in value):
+            for at, number in _floats(value, path[1:], path[:1]):
                 hint = f"write {number:.0f}" if number == int(number) else "write it without a decimal point"
                 message = f"`{path_text(at)}` is {number!r}, a number with a decimal point; it must be a whole number"
                 troubles.append(Trouble("BM203", at, message, hint))

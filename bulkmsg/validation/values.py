@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from enum import Enum
@@ -165,6 +165,21 @@ def texts(value: Json, path: Path = ()) -> Iterator[tuple[Path, str]]:
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from texts(item, (*path, index))
+
+
+def any_text(value: Json, test: Callable[[str], bool]) -> bool:
+    """Whether `test` holds for one of the same texts; the quick question before `texts` says where."""
+    if isinstance(value, str):
+        return test(value)
+    if isinstance(value, dict):
+        for name, item in value.items():
+            if test(name) or any_text(item, test):
+                return True
+    elif isinstance(value, list):
+        for item in value:
+            if any_text(item, test):
+                return True
+    return False
 
 
 def quotable(text: str) -> str:

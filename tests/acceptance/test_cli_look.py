@@ -74,6 +74,7 @@ def test_findings_stand_on_stdout_with_place_line_caret_and_hint(bad: Path) -> N
 
 def test_a_cap_on_findings_is_told_and_counts_stay_whole(bad: Path) -> None:
     done = run(None, "validate", bad, "--max-findings", "1")
+    assert done.stdout.startswith(f"{bad}:12:5: error: "), "the first by place is shown, whichever was found first"
     assert done.stdout.count("[BM301]") == 1
     assert "1 of 2 findings are shown" in done.stdout
     answer = json.loads(run(None, "validate", bad, "--max-findings", "1", "--format", "json").stdout)
