@@ -65,7 +65,7 @@ def rows_of(text: str, first: str) -> list[list[str]]:
 
 
 def script_of(page: Path, folder: Path) -> str:
-    """The page's commands in order, after its files were written; empty if it has none."""
+    """The page's commands in order, after its files were written; what they leave running is ended with them."""
     commands = []
     for block in blocks(page.read_text()):
         if block.mark in ("file", "batch"):
@@ -73,7 +73,7 @@ def script_of(page: Path, folder: Path) -> str:
             (folder / block.name).write_text(block.text)
         elif block.mark == "runs" and (block.name is None or shutil.which(block.name)):
             commands.append(f'cd "$START"\n{block.text}' if "bulkmsg init ." in block.text else block.text)
-    return "\n".join(commands)
+    return "\n".join(["trap 'kill $(jobs -p) 2>/dev/null || true' EXIT", *commands])
 
 
 WITH_COMMANDS = sorted(name for name, path in PAGES.items() if any(b.mark == "runs" for b in blocks(path.read_text())))
@@ -207,7 +207,7 @@ def test_every_rule_has_a_section_in_order() -> None:
 @pytest.mark.parametrize("rule", sorted(RULES))
 def test_a_rule_is_told_with_its_severity_its_reason_and_a_way_out(rule: str) -> None:
     section = _sections()[rule]
-    assert section.startswith(f"\n{RULES[rule].severity.value}: {RULES[rule].title}\n")
+    assert section.startswith(f"\n\n{RULES[rule].severity.value}: {RULES[rule].title}\n")
     assert "**Why.**" in section and "**Way out.**" in section
 
 
