@@ -40,7 +40,7 @@ from bulkmsg.outcome import COUNTED, Outcome, Standing, State, Tally
 from bulkmsg.pacing import Pacer, retry_after_seconds
 from bulkmsg.plan import Action, decide, seconds_left
 from bulkmsg.ports import Contact, Helpdesk, Intent, Journal, Reply, Request, Sink
-from bulkmsg.retry import Breaker
+from bulkmsg.retry import Breaker, judge
 from bulkmsg.source import Json
 
 # Messages read ahead for lanes that are busy: enough to keep the pace through long threads, never the batch.
@@ -422,14 +422,20 @@ class Engine:
             self.sink.tell(Event(Name.ATTEMPT_STARTED, log_name(message.key), fields))
 
         reply = await self.desk.call(request, begin)
-        told = {**fields, "status": reply.status or None, "seconds": round(reply.received - reply.sent, 3)}
+        told = {
+            **fields,
+            "status": reply.status or None,
+            "verdict": judge(reply, message).verdict.value,
+            "seconds": round(reply.received - reply.sent, 3),
+        }
         self.sink.tell(Event(Name.ATTEMPT_FINISHED, log_name(message.key), told))
         return reply
 
     async def _look(self, request: Request, key: str | None) -> Reply:
         self.sink.tell(Event(Name.LOOKUP_STARTED, key))
         reply = await self.desk.call(request)
-        self.sink.tell(Event(Name.LOOKUP_FINISHED, key, {"status": reply.status or None}))
+        told = {"status": reply.status or None, "verdict": reply.contact.value}
+        self.sink.tell(Event(Name.LOOKUP_FINISHED, key, told))
         return reply
 
     async def _pause(self, step: Pause) -> None:

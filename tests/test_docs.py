@@ -64,16 +64,15 @@ def rows_of(text: str, first: str) -> list[list[str]]:
     return [[cell.strip() for cell in row.strip("|").split(" | ")] for row in table[1].splitlines()]
 
 
-def script_of(page: Path, folder: Path) -> str:
-    """The page's commands in order, after its files were written; what they leave running is ended with them."""
-    commands = []
+def script_of(page: Path) -> str:
+    """The page's files and commands in order; what they leave running is ended with them."""
+    parts = ["trap 'kill $(jobs -p) 2>/dev/null || true' EXIT"]
     for block in blocks(page.read_text()):
         if block.mark in ("file", "batch"):
-            assert block.name is not None
-            (folder / block.name).write_text(block.text)
+            parts.append(f"cat > {block.name} <<'THE-END'\n{block.text}THE-END\n")
         elif block.mark == "runs" and (block.name is None or shutil.which(block.name)):
-            commands.append(f'cd "$START"\n{block.text}' if "bulkmsg init ." in block.text else block.text)
-    return "\n".join(["trap 'kill $(jobs -p) 2>/dev/null || true' EXIT", *commands])
+            parts.append(block.text)
+    return "\n".join(parts)
 
 
 WITH_COMMANDS = sorted(name for name, path in PAGES.items() if any(b.mark == "runs" for b in blocks(path.read_text())))
@@ -82,13 +81,12 @@ WITH_BATCHES = sorted(name for name, path in PAGES.items() if any(b.mark == "bat
 
 @pytest.mark.parametrize("name", WITH_COMMANDS)
 def test_the_commands_of_a_page_work(name: str, tmp_path: Path) -> None:
-    script = script_of(PAGES[name], tmp_path)
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    env = {**environment(), "PATH": path, "START": str(tmp_path), "GORGIAS_BASE_URL": "http://127.0.0.1:1"}
+    env = {key: value for key, value in environment().items() if not key.startswith("GORGIAS_")}
     done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", script],
+        ["bash", "-euo", "pipefail", "-c", script_of(PAGES[name])],
         cwd=tmp_path,
-        env=env,
+        env={**env, "PATH": path, "GORGIAS_BASE_URL": "http://127.0.0.1:1"},  # nothing listens there
         capture_output=True,
         text=True,
         stdin=subprocess.DEVNULL,

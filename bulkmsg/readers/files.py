@@ -23,8 +23,8 @@ EXPANSION_FROM = 4 << 20  # bytes that any archive may hold, whatever its ratio
 
 _KINDS = (
     (stat.S_ISDIR, "a directory", "name a file inside it; a glob such as `exports/*.jsonl` works in `from:`"),
-    (stat.S_ISFIFO, "a FIFO (a named pipe)", "write it to a regular file first, or use `-` for standard input"),
-    (stat.S_ISCHR, "a device", "give a regular file, or use `-` for standard input"),
+    (stat.S_ISFIFO, "a FIFO (a named pipe)", "write it to a regular file first"),
+    (stat.S_ISCHR, "a device", "give a regular file"),
     (stat.S_ISBLK, "a device", "give a regular file"),
     (stat.S_ISSOCK, "a socket", "give a regular file"),
 )

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from bulkmsg import schema
 from bulkmsg.delivery import Policy
 from bulkmsg.engine import Desk, Engine, Halt
 from bulkmsg.errors import ExitCode, LogUnusable
@@ -361,6 +362,16 @@ def test_events_tell_of_each_message_without_bodies() -> None:
     settled = [event for event in case.sink.events if event.name is Name.MESSAGE_SETTLED]
     assert len(settled) == 3
     assert "text" not in repr(case.sink.events)
+
+
+def test_every_event_keeps_to_its_schema() -> None:
+    helpdesk = FakeHelpdesk(random_trick=random_tricks(3))
+    case = play(Case(helpdesk, batch(30)).run())
+    assert {event.name for event in case.sink.events} >= {Name.LOOKUP_FINISHED, Name.THROTTLED, Name.WAITING}
+    checker = schema.checker("event")
+    for event in case.sink.events:
+        line = event.as_json("0123456789abcdef", "2026-11-22T10:00:00.000Z")
+        assert checker.violations(line) == []
 
 
 def _landed(item: Message) -> Any:
