@@ -114,6 +114,13 @@ def test_the_front_page_and_the_manual_have_something_to_try() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(PAGES))
+def test_no_mark_is_overlooked(name: str) -> None:
+    text = PAGES[name].read_text()
+    marks = re.findall(r"^ *<!-- (?:runs|batch|file|wrong)\b", text, re.MULTILINE)
+    assert len(list(blocks(text))) == len(marks)
+
+
+@pytest.mark.parametrize("name", sorted(PAGES))
 def test_links_lead_somewhere(name: str) -> None:
     for link in _LINK.findall(PAGES[name].read_text()):
         if link.startswith(("https://", "http://")):
@@ -187,7 +194,9 @@ def test_flags_on_the_page_exist() -> None:
 def test_every_fault_and_every_door_of_the_sandbox_is_described() -> None:
     page = (DOCS / "sandbox.md").read_text()
     assert [name for name in KINDS if f"`{name}`" not in page] == []
-    assert [f"{method} {path}" for path, doors in DOORS.items() for method in doors if f"{method} {path}" not in page] == []
+    assert [
+        f"{method} {path}" for path, doors in DOORS.items() for method in doors if f"{method} {path}" not in page
+    ] == []
 
 
 # -- the rules -----------------------------------------------------------------------------------------------------
@@ -222,7 +231,9 @@ def test_a_wrong_example_breaks_its_rule(rule: str, block: Block, tmp_path: Path
 
 
 def _findings(block: Block, folder: Path) -> Iterator[Diagnostic]:
-    (folder / "customers.csv").write_text("email,first_name,order_no\njane@example.com,Jane,1042\nkim@example.com,,1043\n")
+    (folder / "customers.csv").write_text(
+        "email,first_name,order_no\njane@example.com,Jane,1042\nkim@example.com,,1043\n"
+    )
     path = folder / f"example.{_ENDINGS[block.language]}"
     text = block.text
     if block.language == "yaml" and text.startswith("- "):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path as FilePath
@@ -21,7 +21,7 @@ from bulkmsg.readers.csv_file import Columns, rows
 from bulkmsg.readers.files import InputFile, open_input
 from bulkmsg.readers.jsonl_file import lines
 from bulkmsg.readers.text import shown
-from bulkmsg.source import Json, Node, Path, Spot
+from bulkmsg.source import Json, Node, Path, Spot, path_text
 
 _BLOCK_FIELDS = {
     "from": str,
@@ -86,7 +86,13 @@ class Reading:
         stop = not _header_is_below(self.path, self.name)
         with opened as file:
             for item in nodes(file, encoding=self.encoding or "utf-8", stop_at_streams=stop):
-                if isinstance(item, Diagnostic) or (len(item.path) == 1 and item.path[0] not in SECTIONS):
+                if isinstance(item, Diagnostic):
+                    yield item
+                elif isinstance(item.path[0], int):
+                    hint = "a batch is a mapping: `version: 1`, `mode: import`, then `messages:` with a list below it"
+                    yield finding("BM109", "the file is a list of entries, not a batch", hint, item.place)
+                    return
+                elif len(item.path) == 1 and item.path[0] not in SECTIONS:
                     yield item
 
     def entries(self, known: frozenset[str]) -> Iterator[Entry | Diagnostic]:
@@ -114,9 +120,7 @@ class Reading:
         if isinstance(item, Diagnostic):
             yield item
         elif not isinstance(item.path[0], str):
-            if item.path[0] == 0:
-                hint = "a batch is a mapping: `version: 1`, `mode: import`, then `messages:` with a list below it"
-                yield finding("BM109", "the file is a list of entries, not a batch", hint, item.place)
+            return  # a list, of which the header has told
         elif item.path[0] in SECTIONS:
             yield from self._section_item(item)
         elif item.path[0] not in known and item.path[0] not in HEADER_FIELDS:
@@ -187,7 +191,7 @@ class Reading:
     def _file_entries(self, block: Block, path: FilePath, name: str) -> Iterator[Entry | Diagnostic]:
         opened = open_input(path, name)
         if isinstance(opened, Diagnostic):
-            yield opened
+            yield opened if path == self.path else _at_block(block, opened)
             return
         readers: dict[str, Callable[[Block, InputFile], Iterator[Entry | Diagnostic]]] = {
             "csv": self._csv_entries,
@@ -203,9 +207,9 @@ class Reading:
         tabs = file.name.lower().removesuffix(".gz").endswith(".tsv")
         delimiter = block.delimiter or self.delimiter or ("\t" if tabs else ",")
         if len(delimiter) != 1:
-            yield finding(
-                "BM116", "`delimiter` must be one character", 'write it like `";"`', block.place, ("delimiter",)
-            )
+            hint = 'write it like `";"`'
+            path: Path = ("delimiter",)
+            yield finding("BM116", "`delimiter` must be one character", hint, block.place, path, prefix=block.prefix)
             return
         sheet: Sheet | None = None
         section = block.section
@@ -227,6 +231,8 @@ class Reading:
 
         for item in nodes(file, encoding=block.encoding or self.encoding or "utf-8", streams=frozenset()):
             yield from _list_item(block, item)
+            if isinstance(item, Node) and not isinstance(item.path[0], int):
+                return
 
 
 def _list_item(block: Block, item: Node | Diagnostic) -> Iterator[Entry | Diagnostic]:
@@ -239,11 +245,18 @@ def _list_item(block: Block, item: Node | Diagnostic) -> Iterator[Entry | Diagno
         yield finding("BM203", "an entry must be a mapping of fields", "begin it with `type:`", item.place)
     elif "from" in item.value and block.template is None:
         hint = "list all files in the batch itself"
-        yield finding("BM116", "a file named by `from:` cannot name another", hint, item.place, ("from",), name=True)
+        yield finding("BM116", "`from:` names files in the batch itself only", hint, item.place, ("from",), name=True)
     else:
         of_ticket = block.template is None and "messages" in item.value
         section = "tickets" if of_ticket else block.section
         yield Entry(section, item.path[0] + 1, item.place, (), value=item.value, block=block)
+
+
+def _at_block(block: Block, found: Diagnostic) -> Diagnostic:
+    """What is wrong with a file, told where the block names it."""
+    at = block.place.at(("from",))
+    where = path_text((*block.prefix, "from"))
+    return replace(found, file=block.file, line=at.line, column=at.column, path=where)
 
 
 def _sheet(block: Block, file: str, columns: Columns) -> Sheet:

@@ -145,8 +145,8 @@ def number_troubles(fields: dict[str, Json], paths: tuple[Path, ...]) -> list[Tr
     """
     troubles: list[Trouble] = []
     for path in paths:
-        value = fields.get(path[0])
-        if isinstance(value, float | list) or (isinstance(value, dict) and path[-1] in value):
+        value = fields.get(str(path[0]))
+        if isinstance(value, (float, list)) or (isinstance(value, dict) and path[-1] in value):
             for at, number in _floats(value, path[1:], path[:1]):
                 hint = f"write {number:.0f}" if number == int(number) else "write it without a decimal point"
                 message = f"`{path_text(at)}` is {number!r}, a number with a decimal point; it must be a whole number"
@@ -198,14 +198,22 @@ def _look_at_addresses(source: dict[str, Json], troubles: list[Trouble]) -> None
         if not isinstance(listed, list):
             continue
         for index, item in enumerate(listed):
-            text = item.get("address") if isinstance(item, dict) else None
-            if isinstance(text, str) and not values.is_address(text):
+            if not isinstance(item, dict):
+                continue
+            text = item.get("address")
+            if text is None:
+                troubles.append(_no_address(("source", part, index, "address")))
+            elif isinstance(text, str) and not values.is_address(text):
                 troubles.append(_address(("source", part, index, "address")))
 
 
 def _address(path: Path) -> Trouble:
     hint = "an address has one @, no blanks and no control characters, and at most 320 characters"
     return Trouble("BM405", path, f"`{path_text(path)}` is no e-mail address", hint)
+
+
+def _no_address(path: Path) -> Trouble:
+    return Trouble("BM202", path, f"`{path_text(path)}` is missing", "give each recipient an address, or take it out")
 
 
 def _look_at_text(name: str, text: str, mode: Mode, troubles: list[Trouble]) -> None:

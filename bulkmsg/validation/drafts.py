@@ -19,6 +19,21 @@ from bulkmsg.source import Json
 from bulkmsg.validation.identity import KeyOrigin, default_key
 
 
+_NOT_BODY = ("type", "key", "ticket_id", "ticket_external_id")
+
+
+def request_body(kind: Kind, mode: Mode, fields: dict[str, Json]) -> dict[str, Json]:
+    """The body of the request that creates a message with these fields (Gorgias reference, "Create a message")."""
+    body = {name: value for name, value in fields.items() if name not in _NOT_BODY}
+    body["from_agent"] = kind is not Kind.INCOMING
+    body.setdefault("via", "api")
+    if kind is Kind.INTERNAL_NOTE:
+        body["channel"] = "internal-note"
+    if mode is Mode.IMPORT and "sent_datetime" in body:
+        body.setdefault("created_datetime", body["sent_datetime"])
+    return body
+
+
 @dataclass(frozen=True, slots=True)
 class TicketDraft:
     """A new ticket before the account is known: its request's fields, and what the user wrote to identify it."""
@@ -36,17 +51,18 @@ class TicketDraft:
 class Draft:
     """A valid message before the account is known.
 
-    `body` is the request's body without a generated `external_id`; `inherited` are the fields that it has from its
-    new ticket and that are not part of its identity.
+    `fields` are the finished entry's; `inherited` those that it has from its new ticket and that are not part of its
+    identity. What is made of them is made when it is asked for: most drafts are only validated.
     """
 
     kind: Kind
-    body: dict[str, Json]
+    fields: dict[str, Json]
     ticket: int | TicketDraft
     entry: Entry
     given_key: str | None
     inherited: tuple[str, ...] = ()
     mode: Mode = Mode.IMPORT
+    _body: dict[str, Json] | None = None
     _content: str = ""
     _identity: tuple[str, KeyOrigin] | None = None
 
@@ -56,8 +72,15 @@ class Draft:
         return self.ticket if isinstance(self.ticket, int) else self.ticket.reference
 
     @property
+    def body(self) -> dict[str, Json]:
+        """The request's body, without a generated `external_id`."""
+        if self._body is None:
+            self._body = request_body(self.kind, self.mode, self.fields)
+        return self._body
+
+    @property
     def external_id(self) -> str | None:
-        found = self.body.get("external_id")
+        found = self.fields.get("external_id")
         return None if found is None else str(found)
 
     def content(self) -> str:

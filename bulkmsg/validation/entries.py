@@ -13,16 +13,15 @@ from zoneinfo import ZoneInfo
 from bulkmsg import schema
 from bulkmsg.batch import Entry, Header
 from bulkmsg.diagnostic import Diagnostic, Severity, finding
-from bulkmsg.message import Kind, Mode
+from bulkmsg.message import Kind
 from bulkmsg.source import Json, Path, Place
 from bulkmsg.validation import checks, tickets, values
 from bulkmsg.validation.checks import Trouble
-from bulkmsg.validation.drafts import Draft, TicketDraft
+from bulkmsg.validation.drafts import Draft, TicketDraft, request_body
 from bulkmsg.validation.layers import base_for, merge
 from bulkmsg.validation.rows import Rows
 from bulkmsg.validation.told import MOST_PER_ENTRY, Told
 
-_NOT_BODY = ("type", "key", "ticket_id", "ticket_external_id")
 _REFERENCE = ("ticket_id", "ticket_external_id")
 _KINDS = {kind.value: kind for kind in Kind}
 
@@ -144,9 +143,7 @@ class Assembly:
             said = "existing tickets cannot be found by their external id in this version"
             told.add(Trouble("BM701", ("ticket_external_id",), said, hint))
             return None
-        return Draft(
-            kind, self._body(kind, merged), merged["ticket_id"], entry, merged.get("key"), (), self.header.mode
-        )
+        return Draft(kind, merged, merged["ticket_id"], entry, merged.get("key"), (), self.header.mode)
 
     def _kind(self, fields: dict[str, Json], told: Told, path: Path) -> Kind | None:
         name = fields.get("type", self.header.defaults.get("type"))
@@ -158,7 +155,7 @@ class Assembly:
         if name is None:
             message = "the entry does not say its type"
         else:
-            said = values.quotable(name)
+            said = values.quotable(name) if isinstance(name, str) else ""
             message = f"{said} is no type of message" if said else "this is no type of message"
         hint = "write `type: incoming`, `type: outgoing` or `type: internal-note`"
         told.add(Trouble("BM208", (*path, "type"), message, hint))
@@ -200,16 +197,6 @@ class Assembly:
             message = "the entry holds a value that JSON has no word for"
             told.add(Trouble("BM203", path, message, "take odd characters and over-long numbers out"))
 
-    def _body(self, kind: Kind, merged: dict[str, Json]) -> dict[str, Json]:
-        body = {name: value for name, value in merged.items() if name not in _NOT_BODY}
-        body["from_agent"] = kind is not Kind.INCOMING
-        body.setdefault("via", "api")
-        if kind is Kind.INTERNAL_NOTE:
-            body["channel"] = "internal-note"
-        if self.header.mode is Mode.IMPORT and "sent_datetime" in body:
-            body.setdefault("created_datetime", body["sent_datetime"])
-        return body
-
     # -- a message in a new ticket ---------------------------------------------------------------------------------
 
     def _in_new_ticket(
@@ -233,11 +220,11 @@ class Assembly:
         if told.errors or kind is None:
             return None
         inherited = tickets.inherit(ticket, merged)
-        body = self._body(kind, merged)
+        body = request_body(kind, self.header.mode, merged)
         fields_of_ticket = tickets.request_fields(ticket, body, self.header.mode)
         draft = TicketDraft(fields_of_ticket, ticket.get("external_id"), ticket.get("key"))
         key = merged.get("key") or ticket.get("key")
-        return Draft(kind, body, draft, entry, key, inherited, self.header.mode)
+        return Draft(kind, merged, draft, entry, key, inherited, self.header.mode)
 
     def _check_ticket(self, ticket: dict[str, Json], message: dict[str, Json], told: Told, path: Path) -> None:
         for trouble in checks.ticket_troubles(ticket, self.header.mode):

@@ -94,6 +94,8 @@ class Rows:
                 self.report(finding("BM116", message, hint, block.place, ("key",), prefix=block.prefix))
         if block.template is not None:
             return _Table(sheet, usable, key_index, None)
+        if not usable:
+            return _Table(sheet, usable, key_index, None)
         plan = SheetPlan(sheet.columns, sheet.names, block.key)
         for trouble in plan.troubles:
             usable = False

@@ -31,6 +31,7 @@ from bulkmsg.validation.identity import KeyOrigin, recipients
 # A window of entries is released to be sent only after its content met the validating pass.
 WINDOW = 256
 _PLACES_SHOWN = 5
+_TICKET = "ticket "  # keeps a ticket's external id apart from a message's
 _ADDRESS_END = re.compile(r"@\S+")
 
 
@@ -146,7 +147,7 @@ def _identities(draft: Draft) -> Iterator[str]:
         yield draft.external_id
     if isinstance(draft.ticket, TicketDraft):
         if draft.ticket.external_id is not None:
-            yield f"ticket {draft.ticket.external_id}"
+            yield f"{_TICKET}{draft.ticket.external_id}"
         if draft.ticket.key is not None and draft.ticket.key != key:
             yield draft.ticket.key
 
@@ -159,7 +160,7 @@ def _named_identities(draft: Draft) -> Iterator[tuple[str, str]]:
         yield "external_id", draft.external_id
     if isinstance(draft.ticket, TicketDraft):
         if draft.ticket.external_id is not None:
-            yield "ticket", f"ticket {draft.ticket.external_id}"
+            yield "ticket", f"{_TICKET}{draft.ticket.external_id}"
         if draft.ticket.key is not None and draft.ticket.key != key:
             yield "ticket key", draft.ticket.key
 
@@ -260,7 +261,7 @@ def _tell_repeats(result: Survey, batch: BatchFile, repeated: set[int]) -> None:
                 origin = draft.identity()[1] if what == "key" else None
                 group = groups.get((what, text))
                 if group is None:
-                    group = groups[(what, text)] = _Group(origin, _masked(draft, text))
+                    group = groups[(what, text)] = _Group(origin, _masked(draft, text.removeprefix(_TICKET)))
                 group.add(entry, origin, _path_of(entry, what, origin))
     for (what, text), group in groups.items():
         if group.count < 2 or group.origin is KeyOrigin.EXTERNAL_ID:

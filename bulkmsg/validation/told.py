@@ -15,6 +15,7 @@ from bulkmsg.validation.checks import Trouble
 
 MOST_PER_ENTRY = 50  # findings of one entry; more help nobody, and each costs a look into the entry's text
 
+_LONGEST_KEY = 255
 _KEYWORD_RULES = {
     "additionalProperties": "BM201",
     "propertyNames": "BM201",
@@ -30,13 +31,14 @@ _KEYWORD_RULES = {
     "maxItems": "BM205",
     "minProperties": "BM205",
     "pattern": "BM206",
+    "not": "BM206",
     "format": "BM206",
 }
 _OF_THE_TYPE = frozenset({"from_agent", "public", "channel"})
 _HINTS = {
     "BM203": "see `bulkmsg schema` for what the field may hold",
     "BM304": "leave the field out: the type says it already",
-    "BM205": "make it fit, or leave the field out",
+    "BM205": "make it fit",
     "BM206": "write it in that form, or leave the field out",
 }
 
@@ -111,13 +113,13 @@ class Told:
         for item in items:
             rule = rule_of(item)
             path = (*prefix, *item.path)
-            if rule in ("BM203", "BM205", "BM206") and path in self._spots:
+            if rule in ("BM203", "BM205", "BM206", "BM207") and path in self._spots:
                 continue
             if rule == "BM202" and item.path in refused:
                 continue  # an attachment by `file` lacks all that one by `url` needs
             named = item.keyword in ("additionalProperties", "propertyNames") and item.field is not None
             whole = (*path, item.field) if item.field is not None else path
-            if whole in self._unreadable:
+            if whole in self._unreadable or (rule == "BM202" and whole in self._spots):
                 continue
             missing = item.field is not None and not named
             hint = hint_of(item, rule)
@@ -181,7 +183,7 @@ class Told:
             if spot in self.said:
                 return
             self.said.add(spot)
-        key = None if shared or self.key is None else log_name(self.key)
+        key = None if shared or self.key is None or len(self.key) > _LONGEST_KEY else log_name(self.key)
         self.report(
             Diagnostic(rule, severity, message, hint, place.file, at.line, at.column, path_text(path), key)
         )
