@@ -1,7 +1,8 @@
-"""What one would write without bulkmsg: read the file, check each message with compiled jsonschema, count the wrong ones.
+"""What one would write without bulkmsg: read the file, check each message with compiled jsonschema, count the wrong.
 
-Nothing in it is slow on purpose. The validators are compiled once, stop at the first error, check no formats and explain
-nothing; dates, addresses and what occurs twice are not looked at, which bulkmsg does as well. YAML takes the C parser.
+Nothing in it is slow on purpose. The validators are compiled once, stop at the first error, check no formats and
+explain nothing; dates, addresses and what occurs twice, at which bulkmsg looks as well, are left out. YAML is read by
+the C parser.
 """
 
 from __future__ import annotations

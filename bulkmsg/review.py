@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from bulkmsg.message import ExistingTicket, Message, Mode, hash64, log_name, people_of
+from bulkmsg.message import ExistingTicket, Message, Mode, hash64, people_of
 from bulkmsg.outcome import COUNTED, UNTOUCHED, Standing, State, Tally
 from bulkmsg.plan import Action, decide, was_edited
 
@@ -24,7 +24,9 @@ class Review:
         to_send: how many messages will be sent, `to_settle` looked for first.
         mails: how many of them would be mailed; `people` how many differ among whom they go to.
         edited: entries changed after they were created or while in doubt (the first few), and how many in all.
-        removed: keys that the log knows as created or in doubt and the batch no longer holds, as the log shows them.
+        removed: what the log knows as created or in doubt and the batch no longer holds: its key as the log shows it,
+            and where it stands in the helpdesk.
+        blocked: lanes that an unchanged rejection holds back.
         first, last: the first and last selected message.
     """
 
@@ -36,6 +38,7 @@ class Review:
     edited: list[Message] = field(default_factory=list)
     edited_count: int = 0
     removed: list[str] = field(default_factory=list)
+    blocked: set[str] = field(default_factory=set)
     removed_count: int = 0
     swapped: list[str] = field(default_factory=list)
     first: Message | None = None
@@ -93,6 +96,13 @@ def review(
     return found
 
 
+def _whereabouts(where: Standing) -> str:
+    if where.ticket_id is None:
+        return ""
+    message = f"message {where.message_id} of " if where.message_id else ""
+    return f" ({message}ticket {where.ticket_id})"
+
+
 def _count(found: Review, message: Message, where: Standing, people: set[int], retry_rejected: bool) -> None:
     found.first = found.first or message
     found.last = message
@@ -100,6 +110,10 @@ def _count(found: Review, message: Message, where: Standing, people: set[int], r
     state = where.state if where.state in COUNTED else State.IN_DOUBT
     found.tally.counts[state] += 1
     action = decide(message, where, retry_rejected=retry_rejected)
+    if action is Action.LEAVE:
+        found.blocked.add(message.ticket.lane)
+    if action is Action.SEND and message.ticket.lane in found.blocked:
+        return
     found.to_send += action is Action.SEND
     found.to_settle += action is Action.SETTLE
     if action in (Action.SEND, Action.SETTLE) and message.will_be_mailed:
@@ -113,7 +127,7 @@ def _see_removed(found: Review, left: Iterator[tuple[str, Standing]], new_ticket
             continue
         found.removed_count += 1
         if len(found.removed) < _SHOWN:
-            found.removed.append(log_name(key))
+            found.removed.append(key + _whereabouts(where))
         # Where keys are content hashes an edit shows only as one key gone and another new on the same ticket.
         if key.startswith("c-") and where.ticket_id in new_tickets and len(found.swapped) < _SHOWN:
             found.swapped.append(key)

@@ -313,6 +313,7 @@ class Sending:
     desk: Desk | None = None
     _signals: int = 0
     _task: asyncio.Task[Any] | None = None
+    _began: float = 0.0
 
     async def send(self) -> RunResult:
         """Send what is to be sent.
@@ -322,6 +323,7 @@ class Sending:
             Refused: the credentials are not accepted.
         """
         options = self.prepared.options
+        self._began = asyncio.get_running_loop().time()
         async with AsyncExitStack() as stack:
             base, credentials, assumed, sandbox = await stack.enter_async_context(_target(self.prepared))
             helpdesk = await stack.enter_async_context(_client(base, credentials, options.timeout))
@@ -337,7 +339,7 @@ class Sending:
                 if self.desk.halt is None:
                     raise
             if self.desk.halt is not None:
-                return self._result(self.desk.halt, 0.0)
+                return self._result(self.desk.halt)
             result = await self._run(user)
             return _with_sandbox(result, sandbox)
 
@@ -409,11 +411,9 @@ class Sending:
             prepared.options.retry_rejected,
             self.random,
         )
-        started = asyncio.get_running_loop().time()
         self.sink.tell(Event(Name.RUN_STARTED, fields={"total": prepared.review.tally.total}))
         halt = await self._watched(self.engine)
-        seconds = asyncio.get_running_loop().time() - started
-        result = self._result(halt, seconds)
+        result = self._result(halt)
         self._end(log, result)
         return result
 
@@ -431,7 +431,7 @@ class Sending:
             with suppress(asyncio.CancelledError, Exception):
                 await show
 
-    def _result(self, halt: Halt | None, seconds: float) -> RunResult:
+    def _result(self, halt: Halt | None) -> RunResult:
         desk, engine = self.desk, self.engine
         assert desk is not None
         return _result_of(
@@ -439,7 +439,7 @@ class Sending:
             [halt.code] if halt else [],
             requests=desk.requests,
             throttled=desk.throttled,
-            seconds=seconds,
+            seconds=asyncio.get_running_loop().time() - self._began,
             reason=halt.reason if halt else "",
             hint=halt.hint if halt else "",
             duplicates=tuple(engine.duplicates) if engine else (),

@@ -59,14 +59,18 @@ def run(args: RunArgs, terminal: Terminal) -> ExitCode:
 
 
 def _after(error: BulkmsgError, args: RunArgs) -> str:
+    """The command to type next, once what the hint says is done; never one that consents to anything unasked."""
     if isinstance(error, ConsentMissing):
-        return args.batch.command("run", "--allow-send", str(error.people))
+        declined = args.batch.command("plan", "--show", "10")
+        return declined if error.asked else args.batch.command("run", "--allow-send", str(error.people))
+    if isinstance(error, UsageError):
+        return ""
     if isinstance(error, InvalidBatch) and error.diagnostics:
         unread = any(found.rule == "BM101" and found.file == args.batch.path for found in error.diagnostics)
         return "" if unread else args.batch.command("validate")
-    if isinstance(error, LogUnusable):
+    if isinstance(error, LogUnusable) and "another run" in error.message:
         return args.batch.command("status")
-    return ""
+    return args.batch.command("run")
 
 
 # -- before anything leaves ----------------------------------------------------------------------------------------
@@ -178,9 +182,11 @@ class Nobody:
 class ConsentMissing(Refused):
     """People would be mailed and nobody agreed to it."""
 
-    def __init__(self, message: str, people: int) -> None:
-        super().__init__(message, f"add --allow-send {people} if that is what you want; nothing was sent")
+    def __init__(self, message: str, people: int, *, asked: bool = False) -> None:
+        hint = "look at what would be sent, then run it again" if asked else f"add --allow-send {people} to consent"
+        super().__init__(message, f"nothing was sent; {hint}")
         self.people = people
+        self.asked = asked
 
 
 def _announce(args: RunArgs, prepared: Prepared, terminal: Terminal) -> None:
@@ -233,7 +239,7 @@ def _consent(args: RunArgs, prepared: Prepared, terminal: Terminal) -> int | Non
         raise ConsentMissing(f"{who} would be mailed, and nobody consented", found.people)
     if terminal.ask(f"Really mail {who}? Type yes to send, anything else stops: ").lower() == "yes":
         return found.people
-    raise ConsentMissing(f"{who} would have been mailed; you did not say yes", found.people)
+    raise ConsentMissing(f"{who} would have been mailed; you did not say yes", found.people, asked=True)
 
 
 # -- while it goes on ----------------------------------------------------------------------------------------------

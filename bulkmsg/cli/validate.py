@@ -56,7 +56,7 @@ def validate(args: ValidateArgs, terminal: Terminal) -> ExitCode:
     from bulkmsg.validation.survey import survey
 
     alike = args.most if args.most == _EVERYTHING else Findings.alike
-    # More are collected than shown: the first by place are not the first that are found, and the counts stay exact.
+    # More are collected than shown: the first by place are not the first that are found, and small counts stay exact.
     most = max(args.most, Findings.most)
     seen = [survey(batch.file(), deep=False, findings=Findings(most, alike)) for batch in args.batches]
     if args.format == "json":
@@ -106,8 +106,9 @@ def _answer_text(args: ValidateArgs, seen: list[Survey], terminal: Terminal) -> 
             if not terminal.answer(block):
                 return
         if (total := each.findings.counts.total()) > len(shown):
-            terminal.answer(left_out(len(shown), total))
-        terminal.answer(verdict(each.findings.counts, [batch.path], each.messages))
+            terminal.answer(left_out(len(shown), total, at_least=each.findings.full))
+        terminal.answer(verdict(each.findings.counts, [batch.path], each.messages, at_least=each.findings.full))
     if len(seen) > 1:
         counts = {severity: sum(each.findings.counts[severity] for each in seen) for severity in Severity}
-        terminal.answer(verdict(counts, [batch.path for batch in args.batches], sum(each.messages for each in seen)))
+        names, messages = [batch.path for batch in args.batches], sum(each.messages for each in seen)
+        terminal.answer(verdict(counts, names, messages, at_least=any(each.findings.full for each in seen)))

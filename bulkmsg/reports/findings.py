@@ -64,15 +64,15 @@ def _columns(text: str) -> int:
     )
 
 
-def verdict(counts: Mapping[Severity, int], names: Sequence[str], messages: int) -> str:
-    """`2 errors, 1 warning in batch.yaml: 120 messages`."""
+def verdict(counts: Mapping[Severity, int], names: Sequence[str], messages: int, *, at_least: bool = False) -> str:
+    """`2 errors, 1 warning in batch.yaml: 120 messages`; `at_least` where not every finding was looked for."""
     found = [count(counts[severity], severity.value) for severity in Severity if counts.get(severity)]
     if not counts.get(Severity.ERROR):
         found.insert(0, "no errors")
     where = visible(names[0]) if len(names) == 1 else count(len(names), "file")
-    return f"{', '.join(found)} in {where}: {count(messages, 'message')}"
+    return f"{'at least ' if at_least else ''}{', '.join(found)} in {where}: {count(messages, 'message')}"
 
 
-def left_out(shown: int, total: int) -> str:
+def left_out(shown: int, total: int, *, at_least: bool = False) -> str:
     """That not all findings were shown, and how to see them."""
-    return f"{shown:,} of {total:,} findings are shown; --max-findings 0 shows all"
+    return f"{shown:,} of {'at least ' if at_least else ''}{total:,} findings are shown; --max-findings 0 shows all"

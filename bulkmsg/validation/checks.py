@@ -14,7 +14,9 @@ from bulkmsg.validation.values import DateTrouble
 
 _PERSON_REFERENCE = frozenset({"id", "email"})
 _FREE_DATA = ("meta", "headers")
-MESSAGE_NUMBERS: tuple[Path, ...] = (
+
+Fields = tuple[tuple[str, ...], ...]
+MESSAGE_NUMBERS: Fields = (
     ("ticket_id",),
     ("integration_id",),
     ("sender", "id"),
@@ -23,7 +25,7 @@ MESSAGE_NUMBERS: tuple[Path, ...] = (
     ("macros", "*", "id"),
     ("attachments", "*", "size"),
 )
-TICKET_NUMBERS: tuple[Path, ...] = (
+TICKET_NUMBERS: Fields = (
     ("customer", "id"),
     ("assignee_user", "id"),
     ("assignee_team", "id"),
@@ -137,7 +139,7 @@ def identity_troubles(fields: dict[str, Json]) -> list[Trouble]:
     return troubles
 
 
-def number_troubles(fields: dict[str, Json], paths: tuple[Path, ...]) -> list[Trouble]:
+def number_troubles(fields: dict[str, Json], paths: Fields) -> list[Trouble]:
     """Whole numbers written with a decimal point: to JSON Schema 5.0 is a whole number, in a URL it is not 5.
 
     Args:
@@ -145,7 +147,7 @@ def number_troubles(fields: dict[str, Json], paths: tuple[Path, ...]) -> list[Tr
     """
     troubles: list[Trouble] = []
     for path in paths:
-        value = fields.get(str(path[0]))
+        value = fields.get(path[0])
         if isinstance(value, (float, list)) or (isinstance(value, dict) and path[-1] in value):
             for at, number in _floats(value, path[1:], path[:1]):
                 hint = f"write {number:.0f}" if number == int(number) else "write it without a decimal point"

@@ -18,7 +18,6 @@ from bulkmsg.message import (
 from bulkmsg.source import Json
 from bulkmsg.validation.identity import KeyOrigin, default_key
 
-
 _NOT_BODY = ("type", "key", "ticket_id", "ticket_external_id")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from zoneinfo import ZoneInfo
 
 from bulkmsg import schema
@@ -23,6 +24,7 @@ from bulkmsg.validation.rows import Rows
 from bulkmsg.validation.told import MOST_PER_ENTRY, Told
 
 _REFERENCE = ("ticket_id", "ticket_external_id")
+_MOST_FIELDS = 500
 _KINDS = {kind.value: kind for kind in Kind}
 
 
@@ -110,7 +112,7 @@ class Assembly:
 
     def draft(self, entry: Entry) -> Draft | None:
         """The entry's message; None when it has errors, which were reported."""
-        told = Told(self.header, entry, self.report, self._said)
+        told = Told(self.header, entry, self.report, self._said, self.enough)
         fields = self._rows.fields(entry, told)
         if fields is None:
             return None
@@ -179,18 +181,26 @@ class Assembly:
         self._hold_against(checker, merged, told, path, checks.MESSAGE_NUMBERS)
 
     def _hold_against(
-        self, checker: schema.Checker, merged: dict[str, Json], told: Told, path: Path, numbers: tuple[Path, ...]
+        self, checker: schema.Checker, merged: dict[str, Json], told: Told, path: Path, numbers: checks.Fields
     ) -> None:
         """Hold a finished entry against its schema, and against what schemas cannot say of numbers."""
         for trouble in checks.number_troubles(merged, numbers):
             told.add(trouble, path)
         if checker.is_valid(merged):
             return
+        if told.full:
+            told.errors += 1
+            return
         if self.enough():
+            if told.errors:
+                return
             told.errors += 1
             message, hint, place = "the entry has errors, too", "mend the others first", told.entry.place
             self.report(Diagnostic("BM207", Severity.ERROR, message, hint, place.file, place.line, 1))
             return
+        if len(merged) > _MOST_FIELDS:  # all beyond are unknown, and looking at each would take long
+            kept = sorted(merged, key=lambda name: name not in _known_fields())[:_MOST_FIELDS]
+            merged = {name: merged[name] for name in kept}
         found = checker.violations(merged, MOST_PER_ENTRY)
         told.violations((item for item in found if item.path[:1] != ("messages",)), path)
         if not found:
@@ -234,6 +244,13 @@ class Assembly:
         for trouble in checks.secret_troubles(ticket, self.secrets):
             told.add(trouble, path)
         self._hold_against(self._ticket_checker, {**ticket, "messages": [message]}, told, path, checks.TICKET_NUMBERS)
+
+
+@cache
+def _known_fields() -> frozenset[str]:
+    """All that an entry of some kind may hold at its top."""
+    parts = [*((kind.value, "entry") for kind in Kind), ("ticket", "fields")]
+    return frozenset(name for file, part in parts for name in schema.load(file)["$defs"][part]["properties"])
 
 
 def _name_of(fields: dict[str, Json]) -> str | None:

@@ -40,7 +40,7 @@ class Findings:
 
     @property
     def full(self) -> bool:
-        """Whether no more errors are kept: from here on they are only counted."""
+        """Whether no more errors are kept: from here on entries are only counted, and the counts are lower bounds."""
         return self._errors >= self.most
 
     @property

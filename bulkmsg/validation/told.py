@@ -9,7 +9,7 @@ from bulkmsg import schema
 from bulkmsg.batch import Entry, Header
 from bulkmsg.diagnostic import RULES, Diagnostic, Severity
 from bulkmsg.message import Kind, log_name
-from bulkmsg.source import Json, Path, Place, path_text
+from bulkmsg.source import Json, Path, Place, Position, path_text
 from bulkmsg.template import has_marks
 from bulkmsg.validation.checks import Trouble
 
@@ -72,6 +72,7 @@ class Told:
 
     Args:
         report: takes each finding; `said` are those that many entries share, told already.
+        enough: whether the next findings are only counted, so that their exact place is not looked for.
         written: the entry's own fields as they were merged, from cells, a filled-in template or a mapping.
         column_of: for a row of columns, the column that gave a field.
         kind: what the entry is, once that is known.
@@ -82,6 +83,7 @@ class Told:
     entry: Entry
     report: Callable[[Diagnostic], None]
     said: set[tuple[str, str, int, int, str]]
+    enough: Callable[[], bool] = lambda: False
     written: dict[str, Json] = field(default_factory=dict)
     column_of: Callable[[Path], str | None] | None = None
     kind: Kind | None = None
@@ -95,9 +97,12 @@ class Told:
 
     def add(self, trouble: Trouble, prefix: Path = (), *, of_row: bool = False) -> None:
         """Tell one trouble; `of_row` where it lies in the row's data, whatever the template says."""
+        severity = trouble.severity or RULES[trouble.rule].severity
+        if self.full:
+            self.errors += severity is Severity.ERROR
+            return
         path = (*prefix, *trouble.path)
         self._spots.add(path)
-        severity = trouble.severity or RULES[trouble.rule].severity
         self._tell(trouble.rule, severity, trouble.message, trouble.hint, path, of_row=of_row)
 
     def unreadable(self, trouble: Trouble, column: str) -> None:
@@ -173,11 +178,11 @@ class Told:
         shared: bool = False,
     ) -> None:
         self.errors += severity is Severity.ERROR
-        if self._reported >= MOST_PER_ENTRY:
+        if self.full:
             return
         self._reported += 1
         place, inner = where
-        at = place.at(inner, name=name)
+        at = Position(place.line, 1) if self.enough() else place.at(inner, name=name)
         if shared:
             spot = (rule, place.file, at.line, at.column, message)
             if spot in self.said:

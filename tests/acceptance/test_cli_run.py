@@ -141,7 +141,7 @@ def test_refusals_come_in_the_order_usage_credentials_log_validity_consent(tmp_p
     assert run(None, "run", batch, "--mode", "import", **none).returncode == 2
     assert run(None, "run", batch, **none).returncode == 4
     done = run(None, "run", batch)
-    assert (done.returncode, last(done)) == (7, f"next: bulkmsg status {batch}")
+    assert (done.returncode, last(done)) == (7, f"next: bulkmsg run {batch}")
     log.unlink()
     assert run(None, "run", batch).returncode == 3
     mailing(batch, ["jane@example.com"])

@@ -1,4 +1,4 @@
-"""Hostile batches, end to end, each in a process of its own: an answer within 2 seconds of work and 200 MB, no traceback."""
+"""Hostile batches, end to end, each in a process of its own: answered within 2 seconds of work and 200 MB."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ import pytest
 HEAD = "version: 1\nmessages:\n"
 CSV_HEAD = "type,ticket_id,channel,sender.id,body_text,sent_datetime\n"
 ROW = "incoming,{0},chat,1,text {0},2021-03-01T10:00:00Z\n"
-TEMPLATE = "version: 1\nname: x\nmode: send\nmessages:\n  from: rows.csv\n  template:\n    type: outgoing\n    body_text: "
+BLOCK = "version: 1\nname: x\nmode: send\nmessages:\n  from: rows.csv\n"
+TEMPLATE = BLOCK + "  template:\n    type: outgoing\n    body_text: "
 
 LOOK = """
 import json, resource, sys
@@ -23,7 +24,7 @@ from bulkmsg.validation.survey import BatchFile, survey
 seen = survey(BatchFile(Path(sys.argv[1]), sys.argv[1]))
 used = resource.getrusage(resource.RUSAGE_SELF)
 print(json.dumps({
-    "errors": seen.findings.errors, "kept": len(seen.findings.kept), "rules": sorted({f.rule for f in seen.findings.kept}),
+    "errors": seen.findings.errors, "kept": len(seen.findings.kept),
     "longest": max((len(f.message + f.hint) for f in seen.findings.kept), default=0),
     "placed": all(f.file for f in seen.findings.kept),
     "seconds": used.ru_utime + used.ru_stime, "megabytes": used.ru_maxrss / 1024,
@@ -45,8 +46,8 @@ def entry_of_strangers() -> str:
     return HEAD + "  - {type: incoming, " + ", ".join(f"subjekt_{i}: x" for i in range(150_000)) + "}\n"
 
 
-def many_wrong_addresses() -> str:
-    listed = ", ".join("{address: no}" for _ in range(60_000))
+def many_addresses(address: str, count: int) -> str:
+    listed = ", ".join(f"{{address: {address}}}" for _ in range(count))
     return HEAD + f"  - {{type: incoming, ticket_id: 1, channel: email, source: {{to: [{listed}]}}}}\n"
 
 
@@ -61,14 +62,11 @@ BATCHES: dict[str, tuple[str, Callable[[], str]]] = {
     "a bomb of merge keys": ("b.yaml", merge_bomb),
     "an entry of 150,000 unknown fields": ("b.yaml", entry_of_strangers),
     "a header of 9,000 unknown fields": ("b.yaml", lambda: "".join(f"nam{i}: x\n" for i in range(9_000)) + HEAD),
-    "60,000 wrong addresses": ("b.yaml", many_wrong_addresses),
+    "60,000 wrong addresses": ("b.yaml", lambda: many_addresses("no", 60_000)),
     "150,000 wrong tags": ("b.yaml", many_wrong_tags),
-    "1,000 recipients": (
-        "b.yaml",
-        lambda: many_wrong_addresses().replace("no}", "a@b.c}", 1_000).replace("{address: no}, ", "").replace("no", "a@b"),
-    ),
+    "1,001 recipients": ("b.yaml", lambda: many_addresses("jane@example.com", 1_001)),
     "10,000 wrong entries": ("b.yaml", lambda: HEAD + "  - {type: incoming}\n" * 10_000),
-    "20,000 wrong rows": ("b.csv", lambda: CSV_HEAD + "incoming,x,Email,1,,never\n" * 20_000),
+    "10,000 wrong rows": ("b.csv", lambda: CSV_HEAD + "incoming,x,Email,1,,never\n" * 10_000),
     "10,000 times one key": (
         "b.csv",
         lambda: CSV_HEAD.replace("type", "key,type") + "".join("k," + ROW.format(i) for i in range(10_000)),
@@ -78,7 +76,10 @@ BATCHES: dict[str, tuple[str, Callable[[], str]]] = {
         lambda: CSV_HEAD.replace("type", "key,type") + "".join(f"k{i // 2}," + ROW.format(i) for i in range(10_000)),
     ),
     "50,000 unknown columns": ("b.csv", lambda: ",".join(f"sender.emial{i}" for i in range(50_000)) + "\nx\n"),
-    "a cell of 1,900,000 [": ("b.csv", lambda: CSV_HEAD.strip() + ",meta\nincoming,1,chat,1,x,y," + "[" * 1_900_000 + "\n"),
+    "a cell of 1,900,000 [": (
+        "b.csv",
+        lambda: CSV_HEAD.strip() + ",meta\nincoming,1,chat,1,x,y," + "[" * 1_900_000 + "\n",
+    ),
     "a cell of 600,000 lists": (
         "b.csv",
         lambda: CSV_HEAD.strip() + ',meta\nincoming,1,chat,1,x,y,"[' + "[]," * 600_000 + '[]]"\n',
@@ -114,9 +115,8 @@ BATCHES: dict[str, tuple[str, Callable[[], str]]] = {
 
 
 def look(path: Path) -> dict[str, float]:
-    done = subprocess.run(
-        [sys.executable, "-c", LOOK, path.name], cwd=path.parent, capture_output=True, text=True, check=False, timeout=60
-    )
+    command = [sys.executable, "-c", LOOK, path.name]
+    done = subprocess.run(command, cwd=path.parent, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr[-2000:]
     told: dict[str, float] = json.loads(done.stdout)
     return told
