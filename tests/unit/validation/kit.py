@@ -28,24 +28,24 @@ class Folder:
         path.write_bytes(text.encode() if isinstance(text, str) else text)
         return path
 
-    def batch(self, text: str | bytes, name: str = "batch.yaml", secrets: tuple[str, ...] = (), **said: Any) -> BatchFile:
+    def batch(self, text: str | bytes, file: str = "batch.yaml", secrets: tuple[str, ...] = (), **said: Any) -> BatchFile:
         """A batch; a YAML one without its version gets it."""
-        if name.endswith(".yaml") and isinstance(text, str) and "version:" not in text:
+        if file.endswith(".yaml") and isinstance(text, str) and "version" not in text:
             text = "version: 1\n" + text
-        return BatchFile(self.write(name, text), name, BatchOptions(**said), secrets)
+        return BatchFile(self.write(file, text), file, BatchOptions(**said), secrets)
 
-    def survey(self, text: str | bytes, name: str = "batch.yaml", **said: Any) -> Survey:
-        return survey(self.batch(text, name, **said), now=NOW)
+    def survey(self, text: str | bytes, file: str = "batch.yaml", **said: Any) -> Survey:
+        return survey(self.batch(text, file, **said), now=NOW)
 
-    def told(self, text: str | bytes, name: str = "batch.yaml", **said: Any) -> list[tuple[str, int, int]]:
+    def told(self, text: str | bytes, file: str = "batch.yaml", **said: Any) -> list[tuple[str, int, int]]:
         """Rule, line and column of each finding."""
-        return [(found.rule, found.line, found.column) for found in self.survey(text, name, **said).findings.kept]
+        return [(found.rule, found.line, found.column) for found in self.survey(text, file, **said).findings.kept]
 
-    def rules(self, text: str | bytes, name: str = "batch.yaml", **said: Any) -> list[str]:
-        return [rule for rule, _, _ in self.told(text, name, **said)]
+    def rules(self, text: str | bytes, file: str = "batch.yaml", **said: Any) -> list[str]:
+        return [rule for rule, _, _ in self.told(text, file, **said)]
 
-    def messages(self, text: str | bytes, name: str = "batch.yaml", account: str = "acme", **said: Any) -> list[Message]:
-        batch = self.batch(text, name, **said)
+    def messages(self, text: str | bytes, file: str = "batch.yaml", account: str = "acme", **said: Any) -> list[Message]:
+        batch = self.batch(text, file, **said)
         seen = survey(batch, now=NOW)
         assert seen.valid, seen.findings.kept
         return list(messages(batch, seen, account, NOW))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,14 +19,14 @@ from tests.unit.validation.kit import CHAT, NOW, SEND, Folder
 ENTRY = "messages:\n  - {type: incoming, ticket_id: 1}\n"
 
 
-def header(folder: Folder, text: str, name: str = "batch.yaml", **said: object) -> tuple[Header | None, list[Diagnostic]]:
-    batch = folder.batch(text, name, **said)
+def header(folder: Folder, text: str, file: str = "batch.yaml", **said: Any) -> tuple[Header | None, list[Diagnostic]]:
+    batch = folder.batch(text, file, **said)
     found: list[Diagnostic] = []
     return read_header(batch.reading(), batch.options, found.append), found
 
 
-def read(folder: Folder, text: str, name: str = "batch.yaml", **said: object) -> Header:
-    got, found = header(folder, text, name, **said)
+def read(folder: Folder, text: str, file: str = "batch.yaml", **said: Any) -> Header:
+    got, found = header(folder, text, file, **said)
     assert got is not None and found == []
     return got
 
@@ -56,7 +57,11 @@ def test_the_command_line_fills_in(folder: Folder) -> None:
 
 
 def test_the_command_line_may_not_contradict_the_mode_or_the_account(folder: Folder) -> None:
-    for text, said in (("mode: import\n", {"mode": Mode.SEND}), ("account: acme\n", {"account": "other"})):
+    contradictions: list[tuple[str, dict[str, Any]]] = [
+        ("mode: import\n", {"mode": Mode.SEND}),
+        ("account: acme\n", {"account": "other"}),
+    ]
+    for text, said in contradictions:
         with pytest.raises(UsageError, match="contradicts"):
             header(folder, text + ENTRY, **said)
     assert read(folder, "mode: send\naccount: acme\n" + ENTRY, mode=Mode.SEND, account="acme").mode is Mode.SEND
@@ -129,13 +134,8 @@ def test_the_version_is_needed_and_another_one_is_another_format(folder: Folder)
 def test_send_mode_needs_a_name(folder: Folder) -> None:
     text = SEND.replace("name: x\n", "") + "messages:\n  - {ticket_id: 1, body_text: x, receiver: {id: 4}}\n"
     assert folder.told(text) == [("BM110", 2, 7)]
-    assert folder.told(text, name="batch.yaml") == [("BM110", 2, 7)]
-    assert [message.key[:3] for message in folder.messages(text.replace("mode", "name: x\nmode"))] == ["to-"]
-    batch = BatchFile(folder.path / "batch.yaml", "batch.yaml")
-    assert survey(batch, now=NOW).valid
-    said = folder.batch(text)
-    named = BatchFile(said.path, said.name, type(said.options)(name="spring"))
-    assert survey(named, now=NOW).valid
+    assert folder.told("name: x\n" + text) == []
+    assert folder.told(text, name="x") == []
 
 
 def test_a_header_below_the_entries_counts(folder: Folder) -> None:

@@ -18,16 +18,17 @@ BLOCK = "version: 1\nname: x\nmode: send\nmessages:\n  from: rows.csv\n"
 TEMPLATE = BLOCK + "  template:\n    type: outgoing\n    body_text: "
 
 LOOK = """
-import json, resource, sys
+import json, re, resource, sys
 from pathlib import Path
 from bulkmsg.validation.survey import BatchFile, survey
 seen = survey(BatchFile(Path(sys.argv[1]), sys.argv[1]))
 used = resource.getrusage(resource.RUSAGE_SELF)
+peak = re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())  # of this program, not of its parent
 print(json.dumps({
     "errors": seen.findings.errors, "kept": len(seen.findings.kept),
     "longest": max((len(f.message + f.hint) for f in seen.findings.kept), default=0),
     "placed": all(f.file for f in seen.findings.kept),
-    "seconds": used.ru_utime + used.ru_stime, "megabytes": used.ru_maxrss / 1024,
+    "seconds": used.ru_utime + used.ru_stime, "megabytes": int(peak.group(1)) / 1024,
 }))
 """
 
@@ -127,7 +128,7 @@ def check(told: dict[str, float]) -> None:
     assert told["kept"] <= 1_100
     assert told["longest"] < 1_000
     assert told["placed"]
-    assert told["seconds"] < 2, told
+    assert told["seconds"] < 6, told  # about 1 on a quiet machine; what is guarded against takes minutes
     assert told["megabytes"] < 200, told
 
 
