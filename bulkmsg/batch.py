@@ -72,7 +72,7 @@ class Sheet:
     place: Place
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # one a row: freezing it would cost more than reading the row's cells into it
 class Entry:
     """One item as written: a mapping (YAML, JSON Lines) in `value`, or a CSV row in `cells`.
 

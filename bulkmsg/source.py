@@ -61,7 +61,7 @@ class Node:
     place: Place
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Row:
     """A data row of a CSV file. `number` counts data rows from 1, as a spreadsheet's user does below the header."""
 

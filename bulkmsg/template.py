@@ -20,7 +20,7 @@ _MARKS = ("{{", "{%", "{#")
 _EXPRESSION = re.compile(r"\{[{%#].*?(?:[}%#]\}|\Z)", re.DOTALL)
 _NOT_WORD = re.compile(r"\W+")
 _MAX_TEXT = 2_000_000  # characters that one text may have
-_MAX_EXPRESSIONS = 2_000  # of a whole template
+_MAX_EXPRESSIONS = 1_000  # of a whole template
 _MAX_EXPRESSED = 50_000  # characters that all of them may have together
 _MAX_ITEMS = 200  # that one loop goes through
 _MAX_BITS = 256  # of a number that is multiplied
@@ -184,7 +184,7 @@ class Template:
         if isinstance(error, _Refused):
             return TemplateTrouble("BM602", path, error.message, error.hint, of_row=True)
         missing = _missing_name(error)
-        if missing is None or missing not in text:
+        if not missing or missing not in text:
             return _failure(path, error)
         names = {identifier(column): column for column in row.columns}
         if missing in row.columns or missing in names:
@@ -365,6 +365,8 @@ def _check_nodes(tree: Any) -> None:
             raise _Refused(f"templates have no filter `{node.name}`", hint)
         if isinstance(node, nodes.Call) and not (isinstance(node.node, nodes.Getattr) and node.node.attr in _METHODS):
             raise _Refused("templates cannot call that", f"there are {', '.join(sorted(_METHODS))}, and filters")
+        if isinstance(node, nodes.Name) and node.name in ("self", "super", "caller"):
+            raise _Refused(f"templates have no `{node.name}`", "columns are seen by their names")
         if isinstance(node, nodes.For) and (node.recursive or next(_loops_in(node), None) is not None):
             raise _Refused("a loop stands within a loop", "one loop is enough; prepare the rows for more")
 

@@ -97,7 +97,9 @@ class FakeHelpdesk:
         if request.path == "/api/tickets":
             wanted = dict(request.query)["external_id"]
             shown = [item.ticket for item in self.landed if self._shows(item, now)]
-            found = [{"id": ticket, "external_id": wanted} for ticket in shown if self._ticket_external(ticket) == wanted]
+            found = [
+                {"id": ticket, "external_id": wanted} for ticket in shown if self._ticket_external(ticket) == wanted
+            ]
             return _json(200, {"data": found, "meta": {}})
         return _json(200, {"id": int(request.path.rsplit("/", 1)[1]), "messages": []})
 

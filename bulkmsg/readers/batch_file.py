@@ -61,23 +61,29 @@ class Reading:
     Args:
         path: the batch file; `name` is how the user gave it, and how findings name it.
         delimiter, encoding: from the command line, for a batch that is itself a CSV (and its `from:` blocks' default).
+        hashed: whether `digest` will be asked for.
     """
 
     path: FilePath
     name: str
     delimiter: str | None = None
     encoding: str | None = None
+    hashed: bool = True
     digests: list[str] = field(default_factory=list)
 
     def digest(self) -> str:
         """Hex sha256 over the contents of all files read to their end, in the order of reading."""
         return hashlib.sha256("\n".join(self.digests).encode()).hexdigest()
 
+    def _note(self, file: InputFile) -> None:
+        if self.hashed:
+            self.digests.append(file.digest())
+
     def header(self) -> Iterator[Node | Diagnostic]:
         """The nodes of the header; none for CSV and JSON Lines, which have no header."""
         if format_of(self.path) != "yaml":
             return
-        opened = open_input(self.path, self.name)
+        opened = open_input(self.path, self.name, hashed=self.hashed)
         if isinstance(opened, Diagnostic):
             yield opened
             return
@@ -107,14 +113,14 @@ class Reading:
     def _yaml_entries(self, known: frozenset[str]) -> Iterator[Entry | Diagnostic]:
         from bulkmsg.readers.yaml_file import nodes
 
-        opened = open_input(self.path, self.name)
+        opened = open_input(self.path, self.name, hashed=self.hashed)
         if isinstance(opened, Diagnostic):
             yield opened
             return
         with opened as file:
             for item in nodes(file, encoding=self.encoding or "utf-8"):
                 yield from self._batch_item(item, known)
-            self.digests.append(file.digest())
+            self._note(file)
 
     def _batch_item(self, item: Node | Diagnostic, known: frozenset[str]) -> Iterator[Entry | Diagnostic]:
         if isinstance(item, Diagnostic):
@@ -189,7 +195,7 @@ class Reading:
         return sorted(found) or f"no file matches `{name}`"
 
     def _file_entries(self, block: Block, path: FilePath, name: str) -> Iterator[Entry | Diagnostic]:
-        opened = open_input(path, name)
+        opened = open_input(path, name, hashed=self.hashed)
         if isinstance(opened, Diagnostic):
             yield opened if path == self.path else _at_block(block, opened)
             return
@@ -201,7 +207,7 @@ class Reading:
         }
         with opened as file:
             yield from readers[format_of(path)](block, file)
-            self.digests.append(file.digest())
+            self._note(file)
 
     def _csv_entries(self, block: Block, file: InputFile) -> Iterator[Entry | Diagnostic]:
         tabs = file.name.lower().removesuffix(".gz").endswith(".tsv")

@@ -78,7 +78,6 @@ class YamlPlace:
         here = position((key if name and key is not None else events[at]).start_mark)
         return Position(start.line + here.line, here.column)
 
-
     def _parsed(self) -> list[Event]:
         """The entry's events; none for one so long that looking for a place in it would take longer than reading."""
         start, end = self._start, self._end

@@ -147,7 +147,7 @@ class Rows:
         fields, wrong = read_rendered(fields, in_ticket=entry.section == "tickets")
         for path, expected in wrong:
             hint = "check the column that fills it in"
-            told.add(Trouble("BM113", path, f"`{path_text(path)}` must be {expected}", hint), of_row=True)
+            told.unreadable(Trouble("BM113", path, f"`{path_text(path)}` must be {expected}", hint))
         return _keyed(fields, block, key, told)
 
     def _template(self, block: Block, columns: tuple[str, ...] | None) -> Template:

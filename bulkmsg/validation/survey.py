@@ -44,8 +44,8 @@ class BatchFile:
     options: BatchOptions = field(default_factory=BatchOptions)
     secrets: tuple[str, ...] = ()
 
-    def reading(self) -> Reading:
-        return Reading(self.path, self.name, self.options.delimiter, self.options.encoding)
+    def reading(self, *, hashed: bool = False) -> Reading:
+        return Reading(self.path, self.name, self.options.delimiter, self.options.encoding, hashed)
 
 
 @dataclass
@@ -172,13 +172,13 @@ def survey(
 
     Args:
         now: for dates in the future; the current time by default.
-        deep: also take the checkpoints and count tickets, as later passes and plans need them.
+        deep: also take the digest and the checkpoints and count tickets, as later passes and plans need them.
 
     Raises:
         UsageError: the command line contradicts the header.
     """
     collected = findings or Findings()
-    reading = batch.reading()
+    reading = batch.reading(hashed=deep)
     header = read_header(reading, batch.options, collected.add)
     result = Survey(header, collected)
     if header is None:
@@ -203,7 +203,7 @@ def survey(
 def _close(result: Survey, census: _Census, batch: BatchFile, reading: Reading, total: int) -> None:
     census.close()
     result.messages = total
-    result.digest = reading.digest()
+    result.digest = reading.digest() if census.deep else ""
     repeated = census.keys.repeated()
     if repeated:
         assert result.header is not None

@@ -105,10 +105,10 @@ class Told:
         self._spots.add(path)
         self._tell(trouble.rule, severity, trouble.message, trouble.hint, path, of_row=of_row)
 
-    def unreadable(self, trouble: Trouble, column: str) -> None:
-        """Tell of a cell that could not be read; that its field is missing then needs no finding of its own."""
+    def unreadable(self, trouble: Trouble, column: str | None = None) -> None:
+        """Tell of a row's value that could not be read; that its field is missing needs no finding of its own then."""
         self._unreadable.add(trouble.path)
-        where = self.entry.place, (column,)
+        where = self.entry.place, (() if column is None else (column,))
         self._emit(trouble.rule, RULES[trouble.rule].severity, trouble.message, trouble.hint, where, trouble.path)
 
     def violations(self, found: Iterable[schema.Violation], prefix: Path = ()) -> None:
@@ -189,9 +189,7 @@ class Told:
                 return
             self.said.add(spot)
         key = None if shared or self.key is None or len(self.key) > _LONGEST_KEY else log_name(self.key)
-        self.report(
-            Diagnostic(rule, severity, message, hint, place.file, at.line, at.column, path_text(path), key)
-        )
+        self.report(Diagnostic(rule, severity, message, hint, place.file, at.line, at.column, path_text(path), key))
 
     def _in_defaults(self, path: Path) -> tuple[Place, Path] | None:
         """Where the value at `path` stands in the header's defaults; None when the entry itself has it."""

@@ -48,5 +48,10 @@ def bulkmsg(*words: str | Path) -> list[str]:
 def run(url: str | None, *words: str | Path, **more: str) -> subprocess.CompletedProcess[str]:
     """Run the command to its end, with nobody at the keyboard."""
     return subprocess.run(
-        bulkmsg(*words), env=environment(url, **more), capture_output=True, text=True, timeout=240, stdin=subprocess.DEVNULL
+        bulkmsg(*words),
+        env=environment(url, **more),
+        capture_output=True,
+        text=True,
+        timeout=240,
+        stdin=subprocess.DEVNULL,
     )

@@ -18,7 +18,12 @@ OPTIONS = ["--settle", "0.3s", "--progress", "none", "--format", "json", "--rate
 
 
 def _batch(folder: Path, messages: int = 60) -> Path:
-    lines = ["version: 1", "name: stopping", "defaults: {channel: email, sender: {email: jane@example.com}}", "messages:"]
+    lines = [
+        "version: 1",
+        "name: stopping",
+        "defaults: {channel: email, sender: {email: jane@example.com}}",
+        "messages:",
+    ]
     for number in range(messages):
         lines += [
             "- type: incoming",

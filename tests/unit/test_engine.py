@@ -110,9 +110,23 @@ def test_lanes_work_side_by_side_and_one_ticket_never_has_two_in_flight() -> Non
 
 @pytest.mark.parametrize(
     "trick",
-    [drop_before, drop_after, garbage_after, answers(500), answers(502, apply=True), answers(503), answers(408)]
-    + [answers(201, [], apply=True), answers(201, {"id": "17"}, apply=True), answers(201, {}), answers(409)]
-    + [refuse_connection, answers(429, retry_after="2"), answers(307, {}), answers(200, {"data": []})],
+    [
+        drop_before,
+        drop_after,
+        garbage_after,
+        refuse_connection,
+        answers(500),
+        answers(502, apply=True),
+        answers(503),
+        answers(408),
+        answers(409),
+        answers(429, retry_after="2"),
+        answers(307, {}),
+        answers(200, {"data": []}),
+        answers(201, {}),
+        answers(201, [], apply=True),
+        answers(201, {"id": "17"}, apply=True),
+    ],
 )
 @pytest.mark.parametrize("lag", [0.0, 4.0])
 def test_no_single_trouble_loses_or_doubles_a_message(trick: Any, lag: float) -> None:

@@ -11,9 +11,8 @@ from bulkmsg.message import Message
 from bulkmsg.validation.survey import BatchFile, Survey, messages, survey
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-CHAT = (
-    "defaults: {type: incoming, channel: chat, sender: {email: jane@example.com}, sent_datetime: 2021-03-01T10:00:00Z}\n"
-)
+PLAIN = "type: incoming, channel: chat, sender: {email: jane@example.com}, sent_datetime: 2021-03-01T10:00:00Z"
+CHAT = f"defaults: {{{PLAIN}}}\n"
 SEND = "mode: send\nname: x\ndefaults: {type: outgoing, channel: chat, sender: {id: 3}}\n"
 
 
@@ -28,7 +27,9 @@ class Folder:
         path.write_bytes(text.encode() if isinstance(text, str) else text)
         return path
 
-    def batch(self, text: str | bytes, file: str = "batch.yaml", secrets: tuple[str, ...] = (), **said: Any) -> BatchFile:
+    def batch(
+        self, text: str | bytes, file: str = "batch.yaml", secrets: tuple[str, ...] = (), **said: Any
+    ) -> BatchFile:
         """A batch; a YAML one without its version gets it."""
         if file.endswith(".yaml") and isinstance(text, str) and "version" not in text:
             text = "version: 1\n" + text
@@ -44,7 +45,9 @@ class Folder:
     def rules(self, text: str | bytes, file: str = "batch.yaml", **said: Any) -> list[str]:
         return [rule for rule, _, _ in self.told(text, file, **said)]
 
-    def messages(self, text: str | bytes, file: str = "batch.yaml", account: str = "acme", **said: Any) -> list[Message]:
+    def messages(
+        self, text: str | bytes, file: str = "batch.yaml", account: str = "acme", **said: Any
+    ) -> list[Message]:
         batch = self.batch(text, file, **said)
         seen = survey(batch, now=NOW)
         assert seen.valid, seen.findings.kept

@@ -34,7 +34,9 @@ def test_integers(cell: str, number: int) -> None:
     assert read_integer(cell) == number
 
 
-@pytest.mark.parametrize("cell", ["-1", "+1", "007", "00", "1.0", "1e5", "1E+05", " 1", "1 ", "1,000", "٣", "²", str(2**53 + 1)])
+@pytest.mark.parametrize(
+    "cell", ["-1", "+1", "007", "00", "1.0", "1e5", "1E+05", " 1", "1 ", "1,000", "٣", "²", str(2**53 + 1)]
+)
 def test_what_is_no_integer(cell: str) -> None:
     with pytest.raises(CellError):
         read_integer(cell)
@@ -56,8 +58,19 @@ def test_addresses_are_parted_by_semicolons() -> None:
 
 @pytest.mark.parametrize(
     "cell",
-    ["vip", "{", "{'a': 1}", '{"a": 1, "a": 2}', '{"a": NaN}', '{"a": 1e400}', str(2**64), '"\\u0000"', '"\\ud800"']
-    + ["[" * 65 + "]" * 65, "[" * 100_000],
+    [
+        "vip",
+        "{",
+        "{'a': 1}",
+        '{"a": 1, "a": 2}',
+        '{"a": NaN}',
+        '{"a": 1e400}',
+        str(2**64),
+        '"\\u0000"',
+        '"\\ud800"',
+        "[" * 65 + "]" * 65,
+        "[" * 100000,
+    ],
 )
 def test_json_is_read_as_strictly_as_a_line_of_a_file(cell: str) -> None:
     with pytest.raises(CellError, match="written as JSON"):
@@ -79,7 +92,9 @@ def test_forms_come_from_the_schemas() -> None:
 
 
 def test_a_row_becomes_nested_fields_without_its_empty_cells() -> None:
-    fields, troubles = row("type,ticket_id,sender.email,source.from,source.to,subject", "incoming", "5", "a@b", "", "c@d", " ")
+    fields, troubles = row(
+        "type,ticket_id,sender.email,source.from,source.to,subject", "incoming", "5", "a@b", "", "c@d", " "
+    )
     assert fields == {
         "type": "incoming",
         "ticket_id": 5,
@@ -111,8 +126,14 @@ def test_a_whole_and_its_parts_go_together(names: str, cells: tuple[str, ...], r
 
 @pytest.mark.parametrize(
     ("names", "cells"),
-    [("meta,meta.a", ("[1]", "x")), ("meta,meta.a.b", ("[1]", "x")), ("meta,meta.a.b", ('{"a": "y"}', "x"))]
-    + [("meta.a,meta.a.b", ("y", "x")), ("meta.a,meta.a.b.c", ("y", "x"))],
+    [
+        ("meta,meta.a", ("[1]", "x")),
+        ("meta,meta.a.b", ("[1]", "x")),
+        ("meta,meta.a.b.c", ("[1]", "x")),
+        ("meta,meta.a.b", ('{"a": "y"}', "x")),
+        ("meta.a,meta.a.b", ("y", "x")),
+        ("meta.a,meta.a.b.c", ("y", "x")),
+    ],
 )
 def test_a_whole_that_has_no_room_for_its_parts_is_told_at_the_parts_column(names: str, cells: tuple[str, ...]) -> None:
     [trouble] = row(names, *cells)[1]
@@ -128,7 +149,10 @@ def test_a_cell_that_cannot_be_read_is_told_with_its_column_and_left_out() -> No
 
 def test_unknown_columns_are_told_once_with_the_likely_one() -> None:
     plan = SheetPlan(("sender_email", "zzz", "id"), ("sender_email", "zzz", "id"), "id")
-    assert [(trouble.rule, trouble.column) for trouble in plan.troubles] == [("BM114", "sender_email"), ("BM114", "zzz")]
+    assert [(trouble.rule, trouble.column) for trouble in plan.troubles] == [
+        ("BM114", "sender_email"),
+        ("BM114", "zzz"),
+    ]
     assert plan.troubles[0].hint == "did you mean `sender.email`?"
 
 

@@ -36,7 +36,13 @@ def test_dates_are_put_into_their_form_in_place() -> None:
 
 @pytest.mark.parametrize(
     ("date", "rule"),
-    [("", "BM401"), ("  ", "BM401"), ("2021-03-01T10:00:00", "BM403"), ("1899-12-30T00:00:00Z", "BM401"), (PRIVATE, "BM401")],
+    [
+        ("", "BM401"),
+        ("  ", "BM401"),
+        ("2021-03-01T10:00:00", "BM403"),
+        ("1899-12-30T00:00:00Z", "BM401"),
+        (PRIVATE, "BM401"),
+    ],
 )
 def test_each_wrong_date_has_its_rule_and_a_way_out(date: str, rule: str) -> None:
     [trouble] = checks.normalise_dates({"sent_datetime": date}, ("sent_datetime",), None)

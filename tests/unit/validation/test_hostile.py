@@ -94,9 +94,9 @@ BATCHES: dict[str, tuple[str, Callable[[], str]]] = {
     ),
     "a template of 100,000 parentheses": ("b.yaml", lambda: TEMPLATE + '"{{ ' + "(" * 100_000 + '"\n'),
     "a template of 100,000 columns": ("b.yaml", lambda: TEMPLATE + '"' + "{{ a }}" * 100_000 + '"\n'),
-    "a template of 1,900 unknown columns": (
+    "a template of 900 unknown columns": (
         "b.yaml",
-        lambda: TEMPLATE + '"' + "".join(f"{{{{ emial{i} }}}}" for i in range(1_900)) + '"\n',
+        lambda: TEMPLATE + '"' + "".join(f"{{{{ emial{i} }}}}" for i in range(900)) + '"\n',
     ),
     "a template of 9 ** 9 ** 9": ("b.yaml", lambda: TEMPLATE + '"{{ 9 ** 9 ** 9 }}"\n'),
     "a template that doubles": (
@@ -107,7 +107,7 @@ BATCHES: dict[str, tuple[str, Callable[[], str]]] = {
     "a template that pads": ("b.yaml", lambda: TEMPLATE + "\"{{ '%1000000000d' | format(1) }}\"\n"),
     "a template of loops": (
         "b.yaml",
-        lambda: TEMPLATE + "\"" + "{% for a in body_text %}" * 5 + "x" + "{% endfor %}" * 5 + '"\n',
+        lambda: TEMPLATE + '"' + "{% for a in body_text %}" * 5 + "x" + "{% endfor %}" * 5 + '"\n',
     ),
     "a pattern for all files": ("b.yaml", lambda: HEAD + '  - {from: "/**/*"}\n'),
     "a device": ("b.yaml", lambda: HEAD + "  - {from: /dev/zero}\n"),

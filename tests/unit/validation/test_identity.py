@@ -17,7 +17,7 @@ BODY: dict[str, Any] = {"channel": "email", "body_text": "x", "source": {"to": [
 
 def draft(body: dict[str, Any] | None = None, **options: Any) -> Draft:
     given: dict[str, Any] = {"kind": Kind.INCOMING, "ticket": 1, "given_key": None, "mode": Mode.IMPORT, **options}
-    return Draft(body=BODY if body is None else body, entry=Entry("messages", 1, Spot("b.yaml", 3), ()), **given)
+    return Draft(fields=BODY if body is None else body, entry=Entry("messages", 1, Spot("b.yaml", 3), ()), **given)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,9 @@ def test_a_generated_external_id_is_stable_short_and_shows_no_address() -> None:
     one = derive_external_id("acme", "spring recall", "jane@example.com")
     assert one == "bulkmsg-spring-recall-" + one.rpartition("-")[2]
     assert one == derive_external_id("acme", "spring recall", "jane@example.com")
-    others = {derive_external_id(*said) for said in (("b", "spring recall", "k"), ("acme", "x", "k"), ("acme", "x", "l"))}
+    others = {
+        derive_external_id(*said) for said in (("b", "spring recall", "k"), ("acme", "x", "k"), ("acme", "x", "l"))
+    }
     assert len({one, *others}) == 4
     long = derive_external_id("a" * 63, "ü@" * 500, "k" * 10_000)
     assert len(long) <= 255 and "@" not in long and long.isascii()

@@ -41,7 +41,9 @@ def test_merging_in_steps_is_merging_at_once_unless_null_stands_between() -> Non
 
 
 def base(kind: Kind, defaults: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    return base_for(kind, defaults, frozenset(schema.load(kind.value)["$defs"]["entry"]["properties"]) - {"type", "key"})
+    return base_for(
+        kind, defaults, frozenset(schema.load(kind.value)["$defs"]["entry"]["properties"]) - {"type", "key"}
+    )
 
 
 def test_the_section_of_a_type_lies_over_the_general_defaults() -> None:

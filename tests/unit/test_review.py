@@ -1,0 +1,153 @@
+"""The batch held against the log: what is there, what is to do, what was edited or removed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bulkmsg.message import Kind, Message, Mode
+from bulkmsg.outcome import UNTOUCHED, Standing, State
+from bulkmsg.review import Review, review, select
+from tests.fakes import message, new_ticket
+
+
+class Log:
+    """A folded log that knows some keys."""
+
+    def __init__(self, **standings: Standing) -> None:
+        self.known = standings
+        self.marked: set[str] = set()
+
+    def standing(self, key: str) -> Standing:
+        return self.known.get(key, UNTOUCHED)
+
+    def unmarked(self) -> Iterator[tuple[str, Standing]]:
+        return ((key, where) for key, where in self.known.items() if key not in self.marked)
+
+
+def look(
+    batch: list[Message], log: dict[str, Standing] | None = None, mode: Mode = Mode.IMPORT, **options: Any
+) -> Review:
+    known = Log(**(log or {}))
+    return review(batch, mode, known.standing, known.marked.add, known.unmarked, **options)
+
+
+def mail(number: int, ticket: int, *people: str) -> Message:
+    to = [{"address": person} for person in people]
+    return message(number, ticket, Kind.OUTGOING, sent_datetime=None, source={"to": to})
+
+
+def at(state: State, of: Message | None = None, **fields: Any) -> Standing:
+    return Standing(state, of.content if of else "other", attempt=1, **fields)
+
+
+def test_a_first_run_sends_everything() -> None:
+    batch = [message(1), message(2), new_ticket(3)]
+    found = look(batch)
+    assert (found.to_send, found.to_settle, found.mails, found.people) == (3, 0, 0, 0)
+    assert (found.first, found.last) == (batch[0], batch[2])
+    assert found.tally.total == found.tally[State.PENDING] == 3
+
+
+def test_people_are_counted_once_over_to_cc_and_case() -> None:
+    found = look([mail(1, 1, "a@x", "b@x"), mail(2, 2, "A@x"), message(3, kind=Kind.INTERNAL_NOTE)], mode=Mode.SEND)
+    assert (found.mails, found.people) == (2, 2)
+
+
+def test_a_mail_to_nobody_known_counts_as_one_person() -> None:
+    assert look([mail(1, 1), mail(2, 2)], mode=Mode.SEND).people == 2
+
+
+@pytest.mark.parametrize(
+    ("state", "sent", "settled"),
+    [
+        (State.PENDING, 1, 0),
+        (State.CREATED, 0, 0),
+        (State.INTENDED, 0, 1),
+        (State.IN_DOUBT, 0, 1),
+        (State.REJECTED, 0, 0),
+        (State.FAILED, 1, 0),
+        (State.HELD_BACK, 1, 0),
+        (State.UNDONE, 1, 0),
+    ],
+)
+def test_what_is_to_do_with_an_unchanged_entry(state: State, sent: int, settled: int) -> None:
+    one = message(1)
+    found = look([one], {one.key: at(state, one)})
+    assert (found.to_send, found.to_settle, found.edited_count, found.removed_count) == (sent, settled, 0, 0)
+    assert sum(found.tally.counts.values()) == found.tally.total == 1
+
+
+@pytest.mark.parametrize(
+    ("state", "edited", "sent"),
+    [
+        (State.CREATED, 1, 0),
+        (State.INTENDED, 1, 0),
+        (State.IN_DOUBT, 1, 0),
+        (State.REJECTED, 0, 1),
+        (State.FAILED, 0, 1),
+        (State.HELD_BACK, 0, 1),
+    ],
+)
+def test_an_edit_is_refused_once_it_may_have_arrived_and_is_how_a_rejection_is_mended(
+    state: State, edited: int, sent: int
+) -> None:
+    one = message(1)
+    found = look([one], {one.key: at(state)})
+    assert (found.edited_count, found.to_send) == (edited, sent)
+    assert found.edited == [one] * edited
+
+
+def test_a_rejected_entry_is_sent_again_when_asked_to_and_holds_its_ticket_else() -> None:
+    one, two, other = message(1, 1), message(2, 1), message(3, 2)
+    log = {one.key: at(State.REJECTED, one)}
+    assert look([one, two, other], log).to_send == 1
+    assert look([one, two, other], log, retry_rejected=True).to_send == 3
+
+
+@pytest.mark.parametrize("state", list(State))
+def test_removed_is_what_may_be_in_the_helpdesk_and_no_longer_in_the_batch(state: State) -> None:
+    found = look([message(1)], {"gone": at(state, ticket_id=9)})
+    assert found.removed_count == (state in (State.CREATED, State.INTENDED, State.IN_DOUBT))
+
+
+def content_keyed(number: int, ticket: int) -> Message:
+    return replace(message(number, ticket), key=f"c-{number}")
+
+
+def test_a_content_key_gone_and_another_new_on_its_ticket_is_an_edit() -> None:
+    log = {"c-1": at(State.CREATED, ticket_id=7)}
+    assert look([content_keyed(2, 7)], log).swapped == ["c-1"]
+    assert look([content_keyed(2, 8)], log).swapped == []
+    assert look([message(2, 7)], log).swapped == []
+    assert look([content_keyed(2, 7)], {"given": at(State.CREATED, ticket_id=7)}).swapped == []
+    one = content_keyed(1, 7)
+    assert look([one, content_keyed(2, 7)], {"c-1": at(State.CREATED, one, ticket_id=7)}).swapped == []
+
+
+def test_reordering_and_adding_are_fine() -> None:
+    batch = [message(number, number % 3) for number in range(1, 10)]
+    log = {one.key: at(State.CREATED, one) for one in batch[:5]}
+    found = look(batch[::-1], log)
+    assert (found.to_send, found.edited_count, found.removed_count, found.swapped) == (4, 0, 0, [])
+
+
+def test_a_limit_chooses_tickets_and_edits_are_looked_for_in_all() -> None:
+    batch = [message(1, 1), message(2, 2), message(3, 1), message(4, 3)]
+    found = look(batch, {batch[3].key: at(State.CREATED)}, limit=1)
+    assert (found.tally.total, found.to_send) == (2, 2)
+    assert (found.first, found.last) == (batch[0], batch[2])
+    assert found.edited == [batch[3]]
+    assert list(select(batch, 1)) == [batch[0], batch[2]]
+    assert list(select(batch, None)) == batch
+
+
+def test_lists_for_people_are_short_and_counts_complete() -> None:
+    batch = [message(number, number) for number in range(1, 51)]
+    log = {one.key: at(State.CREATED) for one in batch} | {f"gone-{n}": at(State.CREATED) for n in range(50)}
+    found = look(batch, log)
+    assert (found.edited_count, found.removed_count) == (50, 50)
+    assert len(found.edited) == len(found.removed) == 10
