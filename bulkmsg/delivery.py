@@ -113,7 +113,7 @@ def mode_allows(mode: Mode, kind: Kind, payload: bytes) -> bool:
     "Create a message"); in send mode no outgoing message leaves with one.
     """
     body: Json = json_text.loads(payload)
-    messages = body["messages"] if "messages" in body else [body]
+    messages = body.get("messages", [body])
     if mode is Mode.IMPORT and kind is not Kind.INTERNAL_NOTE:
         return all(bool(message.get("sent_datetime")) for message in messages)
     if mode is Mode.SEND and kind is Kind.OUTGOING:

@@ -60,7 +60,7 @@ class Plan:
 
     @property
     def lookups(self) -> int:
-        """A first run looks for its first and its last entry: a listing and the ticket, or one search per new ticket."""
+        """A first run looks for its first and last entry: a listing and the ticket, or one search per new ticket."""
         ends = min(self.messages, 2)
         return ends * (1 if self.new_tickets == self.messages else 2)
 

@@ -496,10 +496,10 @@ async def _probe(desk: Desk, request: Any, random: Random) -> Any:
 
 
 @asynccontextmanager
-async def _client(base: str, credentials: Credentials, timeout: float) -> AsyncIterator[Helpdesk]:
+async def _client(base: str, credentials: Credentials, patience: float) -> AsyncIterator[Helpdesk]:
     from bulkmsg.gorgias.client import GorgiasClient  # here: commands without a network never load it
 
-    async with GorgiasClient(base, credentials, timeout) as client:
+    async with GorgiasClient(base, credentials, patience) as client:
         yield client
 
 
