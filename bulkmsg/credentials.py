@@ -11,6 +11,7 @@ from bulkmsg.errors import Refused
 from bulkmsg.settings import Credentials
 
 _LONGEST = 16_384
+_TO_TRY = "to try without an account: add --sandbox"
 
 
 def from_environment(env: Mapping[str, str]) -> tuple[Credentials, list[str]]:
@@ -32,8 +33,8 @@ def from_environment(env: Mapping[str, str]) -> tuple[Credentials, list[str]]:
     missing = "GORGIAS_API_KEY" if email else "GORGIAS_EMAIL" if key else "GORGIAS_EMAIL and GORGIAS_API_KEY"
     raise Refused(
         f"no credentials: {missing} {'are' if ' and ' in missing else 'is'} not set",
-        "make a key in the helpdesk under Settings > REST API, then: export GORGIAS_EMAIL=... GORGIAS_API_KEY_FILE=...; to "
-        "try without an account: add --sandbox",
+        "make a key in the helpdesk under Settings > REST API, then: "
+        f"export GORGIAS_EMAIL=... GORGIAS_API_KEY_FILE=...; {_TO_TRY}",
     )
 
 

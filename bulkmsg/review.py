@@ -45,6 +45,24 @@ class Review:
     last: Message | None = None
 
 
+@dataclass
+class _Fresh:
+    """Entries that the log does not know, where keys are content hashes: there an edit shows only as one key gone and
+    another new, on the same ticket, or, where the ticket itself is new and has no external_id, on any."""
+
+    tickets: set[int] = field(default_factory=set)
+    nameless: bool = False
+
+    def add(self, message: Message) -> None:
+        if isinstance(message.ticket, ExistingTicket):
+            self.tickets.add(message.ticket.id)
+        else:
+            self.nameless = self.nameless or not message.ticket.given
+
+    def may_replace(self, gone: Standing) -> bool:
+        return self.nameless or gone.ticket_id in self.tickets
+
+
 def select(messages: Iterable[Message], limit: int | None) -> Iterator[Message]:
     """The messages of the first `limit` tickets of the batch, all of them without a limit."""
     lanes: set[str] = set()
@@ -66,15 +84,17 @@ def review(
     *,
     limit: int | None = None,
     retry_rejected: bool = False,
+    first_run: bool = False,
 ) -> Review:
     """Look at the whole batch and the whole log.
 
     Args:
         standing, mark, unmarked: the folded log's word on a key, noting that the batch holds it, and what is left.
+        first_run: there is no log, so nothing can have been edited, and nothing needs to be remembered.
     """
     found = Review(Tally(0))
     chosen: set[str] = set()
-    new_tickets_of_content: set[int] = set()
+    fresh = _Fresh()
     people: set[int] = set()
     for message in messages:
         where = standing(message.key)
@@ -83,8 +103,8 @@ def review(
             found.edited_count += 1
             if len(found.edited) < _SHOWN:
                 found.edited.append(message)
-        if where is UNTOUCHED and message.key.startswith("c-") and isinstance(message.ticket, ExistingTicket):
-            new_tickets_of_content.add(message.ticket.id)
+        if not first_run and where is UNTOUCHED and message.key.startswith("c-"):
+            fresh.add(message)
         lane = message.ticket.lane
         if limit is not None and lane not in chosen:
             if len(chosen) >= limit:
@@ -92,7 +112,7 @@ def review(
             chosen.add(lane)
         _count(found, message, where, people, retry_rejected)
     found.people = len(people)
-    _see_removed(found, unmarked(), new_tickets_of_content)
+    _see_removed(found, unmarked(), fresh)
     return found
 
 
@@ -121,13 +141,12 @@ def _count(found: Review, message: Message, where: Standing, people: set[int], r
         people.update(hash64(person) for person in people_of(message) or [message.key])
 
 
-def _see_removed(found: Review, left: Iterator[tuple[str, Standing]], new_tickets: set[int]) -> None:
+def _see_removed(found: Review, left: Iterator[tuple[str, Standing]], fresh: _Fresh) -> None:
     for key, where in left:
         if where.state not in (State.CREATED, State.INTENDED, State.IN_DOUBT):
             continue
         found.removed_count += 1
         if len(found.removed) < _SHOWN:
             found.removed.append(key + _whereabouts(where))
-        # Where keys are content hashes an edit shows only as one key gone and another new on the same ticket.
-        if key.startswith("c-") and where.ticket_id in new_tickets and len(found.swapped) < _SHOWN:
+        if key.startswith("c-") and fresh.may_replace(where) and len(found.swapped) < _SHOWN:
             found.swapped.append(key)

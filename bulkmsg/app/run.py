@@ -172,6 +172,7 @@ class Prepared:
             fold.unmarked if fold else lambda: iter(()),
             limit=self.options.limit,
             retry_rejected=self.options.retry_rejected,
+            first_run=fold is None,
         )
 
     def close(self) -> None:

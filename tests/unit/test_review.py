@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bulkmsg.message import Kind, Message, Mode
+from bulkmsg.message import Kind, Message, Mode, NewTicket
 from bulkmsg.outcome import UNTOUCHED, Standing, State
 from bulkmsg.review import Review, review, select
 from tests.fakes import message, new_ticket
@@ -151,3 +151,12 @@ def test_lists_for_people_are_short_and_counts_complete() -> None:
     found = look(batch, log)
     assert (found.edited_count, found.removed_count) == (50, 50)
     assert len(found.edited) == len(found.removed) == 10
+
+
+def test_an_edited_new_ticket_without_any_name_is_not_taken_for_another_one() -> None:
+    edited = replace(new_ticket(3), key="c-new")
+    found = look([edited], {"c-old": at(State.CREATED, ticket_id=9001, message_id=9002)})
+    assert found.swapped == ["c-old"]
+    assert isinstance(edited.ticket, NewTicket)
+    named = replace(edited, ticket=replace(edited.ticket, given=True))
+    assert look([named], {"c-old": at(State.CREATED, ticket_id=9001)}).swapped == []
