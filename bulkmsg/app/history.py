@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bulkmsg.app.inspect import require_valid
-from bulkmsg.app.run import LOOPBACK_ACCOUNT, log_path
+from bulkmsg.app.run import LOOPBACK_ACCOUNT, log_path, standing_answer
 from bulkmsg.batch import Header
 from bulkmsg.errors import InvalidBatch, LogUnusable, UsageError
 from bulkmsg.journal import Fold, log_exists, read_fold
@@ -53,15 +53,7 @@ class Status:
 
     def as_json(self) -> dict[str, Json]:
         """The stable answer of `status --format json`."""
-        return {
-            "batch": self.batch,
-            "total": self.total,
-            **self.counts,
-            "requests": self.requests,
-            "throttled": self.throttled,
-            "seconds": round(self.seconds, 3),
-            "exit_code": self.exit_code,
-        }
+        return standing_answer(self, self.exit_code)
 
 
 @dataclass(frozen=True, slots=True)

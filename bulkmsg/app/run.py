@@ -78,6 +78,36 @@ class RunOptions:
     flags: Mapping[str, str] = field(default_factory=dict)
 
 
+class Counted(Protocol):
+    """Whatever tells where the messages of a batch stand, and what it took."""
+
+    @property
+    def batch(self) -> str: ...
+    @property
+    def total(self) -> int: ...
+    @property
+    def counts(self) -> dict[str, int]: ...
+    @property
+    def requests(self) -> int: ...
+    @property
+    def throttled(self) -> int: ...
+    @property
+    def seconds(self) -> float: ...
+
+
+def standing_answer(told: Counted, exit_code: int | None) -> dict[str, Json]:
+    """The stable answer of `run` and `status` with `--format json`; the states add up to `total`."""
+    return {
+        "batch": told.batch,
+        "total": told.total,
+        **told.counts,
+        "requests": told.requests,
+        "throttled": told.throttled,
+        "seconds": round(told.seconds, 3),
+        "exit_code": exit_code,
+    }
+
+
 @dataclass(frozen=True)
 class RunResult:
     """How a run ended. `counts` add up to `total`."""
@@ -98,15 +128,7 @@ class RunResult:
 
     def as_json(self) -> dict[str, Json]:
         """The stable answer of `run --format json`."""
-        return {
-            "batch": self.batch,
-            "total": self.total,
-            **self.counts,
-            "requests": self.requests,
-            "throttled": self.throttled,
-            "seconds": round(self.seconds, 3),
-            "exit_code": int(self.exit_code),
-        }
+        return standing_answer(self, int(self.exit_code))
 
 
 def account_for(written: str | None, said: str | None, base_url: str | None, *, sandbox: bool) -> str:
