@@ -6,13 +6,11 @@ Paths are built from checked integers and constants; text of the user's appears 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NewType
 
 from bulkmsg.message import ExistingTicket, Message
 from bulkmsg.ports import Reply, Request
 from bulkmsg.source import Json
 
-Cursor = NewType("Cursor", str)
 PAGE_SIZE = 100  # Gorgias reference, "List messages": limit 1 to 100
 
 

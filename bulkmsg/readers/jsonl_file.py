@@ -96,12 +96,7 @@ def lines(file: InputFile, *, encoding: str = "utf-8") -> Iterator[Node | Diagno
                 if len(line) < 3 and line.isspace():
                     continue
                 try:
-                    if len(line) > _LONG:
-                        _check_size(line)
-                    value = json_text.loads(line)
-                    _check(value, MAX_DEPTH)
-                    if not _clear(line, value):
-                        _verify(line)
+                    value = _strictly(line)
                 except (json_text.JSONDecodeError, _Odd) as error:
                     if not line.strip():
                         continue
@@ -122,16 +117,19 @@ def value_of(text: str) -> Json:
         ValueError: it is not JSON, names something twice, is nested too deeply, or holds a NUL or a number that no
             reader would keep exactly; the words say which but for the first.
     """
-    data = text.encode()
     try:
-        if len(data) > _LONG:
-            _check_size(data)
-        value = json_text.loads(data)
-        _check(value, MAX_DEPTH)
-        if not _clear(data, value):
-            _verify(data)
+        return _strictly(text.encode())
     except _Odd as odd:
         raise ValueError(odd.message) from None
+
+
+def _strictly(line: bytes) -> Json:
+    if len(line) > _LONG:
+        _check_size(line)
+    value = json_text.loads(line)
+    _check(value, MAX_DEPTH)
+    if not _clear(line, value):
+        _verify(line)
     return value
 
 

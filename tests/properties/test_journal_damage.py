@@ -6,7 +6,6 @@ hit last newline) everything is there. A cut loses the record it goes through an
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from io import BytesIO
@@ -22,22 +21,10 @@ from bulkmsg.journal.scan import Scan, scan
 from bulkmsg.message import Kind, Mode
 from bulkmsg.outcome import Outcome, State
 from bulkmsg.ports import Intent, RetryVerdict
+from tests.unit.journal.kit import QuietDisk
 
 IDENTITY = LogIdentity("acme", Mode.IMPORT, "spring", "bulkmsg 0.1.0")
 MOMENT = datetime(2026, 3, 1, 10, tzinfo=UTC)
-
-
-class QuietDisk:
-    """Writes for real and leaves the flushing out."""
-
-    def write(self, fd: int, data: bytes) -> int:
-        return os.write(fd, data)
-
-    def fsync(self, fd: int) -> None:
-        pass
-
-    def truncate(self, fd: int, size: int) -> None:
-        os.ftruncate(fd, size)
 
 
 def opened(path: Path) -> ProgressLog:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -16,23 +15,11 @@ from bulkmsg.journal import Fold, LogIdentity, ProgressLog, RunInfo, read_fold
 from bulkmsg.message import Kind, Mode, log_name
 from bulkmsg.outcome import COUNTED, MOVES, UNTOUCHED, Outcome, Standing, State
 from bulkmsg.ports import Intent, RetryVerdict
+from tests.unit.journal.kit import QuietDisk
 
 IDENTITY = LogIdentity("acme", Mode.IMPORT, "spring", "bulkmsg 0.1.0")
 KEYS = ("a", "b", "row 3", "Äß", "anna@example.com", "#4", '"quoted"\\', "z" * 255)
 MOMENT = datetime(2026, 3, 1, 10, tzinfo=UTC)
-
-
-class QuietDisk:
-    """Writes for real and leaves the flushing out."""
-
-    def write(self, fd: int, data: bytes) -> int:
-        return os.write(fd, data)
-
-    def fsync(self, fd: int) -> None:
-        pass
-
-    def truncate(self, fd: int, size: int) -> None:
-        os.ftruncate(fd, size)
 
 
 @dataclass
