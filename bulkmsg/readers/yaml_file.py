@@ -46,6 +46,9 @@ _MAX_FINDINGS = 100  # findings kept of one entry
 _MAX_LOOKUPS = 20  # doubled keys of one entry whose first place is looked up
 _MAX_LOOKUP = 1 << 18  # characters that such a look may parse
 
+_TOO_DEEP = f"lists and mappings stand more than {MAX_DEPTH} deep in each other"
+_FLATTER = "write the values out flatter, without anchors inside anchors, or split the file"
+
 Event = Any
 
 
@@ -106,6 +109,10 @@ def nodes(
 
 def _complaint(error: Exception, feed: YamlFeed, name: str) -> Diagnostic:
     if isinstance(error, yaml.MarkedYAMLError):
+        if "nesting depth" in (error.problem or "") and error.problem_mark is not None:
+            # libyaml 0.2.6 has a limit of its own, and scans ahead of the events that ours is held against.
+            at = position(error.problem_mark)
+            return file_finding("BM107", _TOO_DEEP, _FLATTER, name, at.line, at.column)
         said = Complaint(
             error.problem or "", error.context or "", error.problem_mark, error.context_mark, feed.line_text
         )
@@ -413,7 +420,7 @@ class _Document:
     def _deeper(self, depth: int) -> None:
         self._deepest = depth
         if depth > MAX_DEPTH:
-            raise self._budget(f"lists and mappings stand more than {MAX_DEPTH} deep in each other", self._last)
+            raise self._budget(_TOO_DEEP, self._last)
 
     # Keys.
 
@@ -506,8 +513,7 @@ class _Document:
 
     def _budget(self, message: str, event: Event) -> Unreadable:
         at = position(event.start_mark)
-        hint = "write the values out flatter, without anchors inside anchors, or split the file"
-        return Unreadable(file_finding("BM107", message, hint, self._name, at.line, at.column))
+        return Unreadable(file_finding("BM107", message, _FLATTER, self._name, at.line, at.column))
 
     def _refuse(self, refusal: Refusal, event: Event) -> None:
         self._find(refusal.rule, refusal.message, refusal.hint, position(event.start_mark))
