@@ -27,6 +27,8 @@ def _rules(*rows: tuple[str, str, str]) -> dict[str, Rule]:
     return {row[0]: Rule(row[0], Severity(row[1]), row[2]) for row in rows}
 
 
+_LONGEST_NAME = 60  # characters of a column's name that are shown
+
 # 1xx reading, 2xx the schemas, 3xx modes and types, 4xx values, 5xx identity, 6xx templates, 7xx tickets.
 RULES = _rules(
     ("BM101", "error", "the file cannot be read"),
@@ -86,8 +88,28 @@ RULES = _rules(
 
 
 @dataclass(frozen=True, slots=True)
+class Related:
+    """Another place that belongs to a finding, and what stands there; `key` is that of the entry there, if any."""
+
+    message: str
+    file: str
+    line: int
+    column: int
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One finding. `line` and `column` are 1-based; 0 means the file as a whole. `path` is the JSON path."""
+    """One finding.
+
+    Args:
+        file, line, column: where something must be changed, 1-based; line 0 means the file as a whole.
+        path: the JSON path of the value.
+        key: of the entry it is about, None where it is about several or has none.
+        row: in a table, the number of the data row, counted from 1 below the header as spreadsheets' users do.
+        column_name: in a table, what the header row calls the column.
+        related: places that belong to it: the entry that needs a default, the value behind an alias, the first of two.
+    """
 
     rule: str
     severity: Severity
@@ -98,10 +120,22 @@ class Diagnostic:
     column: int
     path: str = ""
     key: str | None = None
+    row: int | None = None
+    column_name: str | None = None
+    related: tuple[Related, ...] = ()
 
     @property
     def is_error(self) -> bool:
         return self.severity is Severity.ERROR
+
+    @property
+    def text(self) -> str:
+        """The message for people: in a table it begins with the row and the column, which they see there."""
+        named = [] if self.row is None else [f"row {self.row:,}"]
+        if self.column_name is not None:
+            name = self.column_name
+            named.append(f"column `{name if len(name) <= _LONGEST_NAME else name[:_LONGEST_NAME] + '…'}`")
+        return f"{', '.join(named)}: {self.message}" if named else self.message
 
 
 def finding(
@@ -131,6 +165,8 @@ def finding(
     )
 
 
-def file_finding(rule: str, message: str, hint: str, file: str, line: int = 0, column: int = 0) -> Diagnostic:
-    """A diagnostic about a file, or about one position in it."""
-    return Diagnostic(rule, RULES[rule].severity, message, hint, file, line, column)
+def file_finding(
+    rule: str, message: str, hint: str, file: str, line: int = 0, column: int = 0, row: int | None = None
+) -> Diagnostic:
+    """A diagnostic about a file, or about one position in it; `row` is the data row of a table."""
+    return Diagnostic(rule, RULES[rule].severity, message, hint, file, line, column, row=row)

@@ -21,6 +21,14 @@ class Position:
     column: int
 
 
+@dataclass(frozen=True, slots=True)
+class Anchored:
+    """A value that an alias only repeats: the name of its anchor, and where it is really written."""
+
+    anchor: str
+    position: Position
+
+
 class Place(Protocol):
     """Where one entry is written. Holds only what is cheap; exact columns are computed when a finding asks."""
 
@@ -39,6 +47,9 @@ class Place(Protocol):
         key gives the place where the alias stands, since that is where this entry asks for it.
         """
 
+    def anchored(self, path: Path, *, name: bool = False) -> Anchored | None:
+        """Where the value at `path` is written, if it came through an alias or a merge key; None if it did not."""
+
 
 @dataclass(frozen=True, slots=True)
 class Spot:
@@ -50,6 +61,9 @@ class Spot:
 
     def at(self, path: Path, *, name: bool = False) -> Position:
         return Position(self.line, self.column)
+
+    def anchored(self, path: Path, *, name: bool = False) -> Anchored | None:
+        return None
 
 
 @dataclass(frozen=True, slots=True)

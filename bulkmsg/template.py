@@ -45,13 +45,17 @@ _NODES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class TemplateTrouble:
-    """What is wrong with a template, or with a row put into it (`of_row`); `path` is inside the template."""
+    """What is wrong with a template, or with a row put into it (`of_row`); `path` is inside the template.
+
+    `column` is the row's column that it lies in, where it is one.
+    """
 
     rule: str
     path: Path
     message: str
     hint: str
     of_row: bool = False
+    column: str | None = None
 
 
 def has_marks(text: str) -> bool:
@@ -99,6 +103,7 @@ class Template:
         self._expressions = 0
         self._expressed = 0
         self._names = _names(columns) if columns is not None else {}
+        self._asked: dict[Path, set[Asked]] = {}
         self._render = self._compile(value, ())
 
     @property
@@ -113,6 +118,15 @@ class Template:
         variables["row"] = row
         filled = _Row(variables, columns, [])
         return self._render(filled), filled.troubles
+
+    def columns_at(self, path: Path, columns: tuple[str, ...]) -> tuple[str, ...]:
+        """The row's columns that fill in the value at `path` of the entry."""
+        whole = next((path[:length] for length in range(len(path), 0, -1) if path[:length] in self._asked), None)
+        if whole is None:
+            return ()
+        names = self._names if self._columns is not None else _names(columns)
+        found = (name if as_row else names.get(name, "") for name, as_row in sorted(self._asked[whole]))
+        return tuple(dict.fromkeys(name for name in found if name in columns))
 
     def _compile(self, value: Json, path: Path) -> Render:
         if isinstance(value, str) and has_marks(value):
@@ -156,6 +170,7 @@ class Template:
 
     def _check_names(self, path: Path) -> Callable[[set[Asked], set[Asked]], None]:
         def check(asked: set[Asked], bare: set[Asked]) -> None:
+            self._asked[path] = asked
             if self._columns is None:
                 return
             known = {(name, False) for name in self._names} | {(column, True) for column in self._columns}
@@ -191,7 +206,8 @@ class Template:
             plain = missing if missing.isidentifier() else f'row["{missing}"]'
             hint = f"fill in the cell, or write {{{{ {plain} | default('...') }}}}"
             message = f"the template needs `{missing}`, and that cell is empty"
-            return TemplateTrouble("BM601", path, message, hint, of_row=True)
+            column = missing if missing in row.columns else names[missing]
+            return TemplateTrouble("BM601", path, message, hint, of_row=True, column=column)
         close = get_close_matches(missing, sorted({*row.columns, *names}), 1)
         hint = f"did you mean `{close[0]}`?" if close else f"give the row that field, or use `{missing} | default('')`"
         message = f"the template uses `{missing}`, and the row has no such field"

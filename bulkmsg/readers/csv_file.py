@@ -57,6 +57,9 @@ class CellPlace:
         line, character = _cell("".join(self._lines), column, self._table.delimiter)
         return Position(self.line + line, character + 1)
 
+    def anchored(self, path: Path, *, name: bool = False) -> None:
+        """A table has no aliases."""
+
 
 def _cell(text: str, index: int, delimiter: str) -> tuple[int, int]:
     """The 0-based line and column at which cell `index` of a row begins; the row's beginning if it has no such cell."""
@@ -284,36 +287,34 @@ class _Table:
     def _misfit(self, cells: list[str], number: int, line: int) -> Diagnostic:
         have, want = len(cells), len(self.names)
         counted = "1 cell" if have == 1 else f"{have} cells"
-        message = f"row {number} (line {line}) has {counted}, the header has {want}"
+        message = f"the row has {counted}, the header has {want}"
         if have > want:
             hint = "put a cell that holds the delimiter in double quotes"
         else:
             hint = "give every row all its cells, empty ones too; a line break inside a cell needs double quotes"
-        return file_finding("BM112", message, hint, self.name, line, 1)
+        return file_finding("BM112", message, hint, self.name, line, 1, number)
 
     def _broken(self, error: csv.Error, number: int = 0) -> tuple[Diagnostic, bool]:
         """The finding for what the csv module refuses in the current row, and whether reading ends with it."""
         line = self._done + 1
         text = "".join(self._lines[self._done - self._first : self._read_lines() - self._first])
-        what = f"row {number}" if number else "the header"
+        row = number or None  # the header is none
         opened, column, closed = _last_quote(text, self.delimiter)
         at = line + opened
         if "expected after" in str(error):
-            message = (
-                f"in {what}, text stands after the quote that closes the cell begun on line {at}, column {column + 1}"
-            )
+            message = f"text stands after the quote that closes the cell begun on line {at}, column {column + 1}"
             if closed > opened:
                 message += f", the closing one on line {line + closed}"
             hint = (
                 'write a quote inside a quoted cell twice, as in "5"" pipe"; check that the quotes around it are meant'
             )
-            return file_finding("BM117", message, hint, self.name, at, column + 1), False
+            return file_finding("BM117", message, hint, self.name, at, column + 1, row), False
         if "field larger" in str(error):
-            message = f"in {what}, the cell that begins on line {at} goes on for more than {MAX_CELL:,} characters"
+            message = f"the cell that begins on line {at} goes on for more than {MAX_CELL:,} characters"
         else:
-            message = f"in {what}, the quoted cell that begins on line {at} is never closed"
+            message = f"the quoted cell that begins on line {at} is never closed"
         hint = 'close it with a quote; a quote inside a quoted cell is written twice, as in "5"" pipe"'
-        return file_finding("BM117", message, hint, self.name, at, column + 1), True
+        return file_finding("BM117", message, hint, self.name, at, column + 1, row), True
 
 
 def _last_quote(text: str, delimiter: str) -> tuple[int, int, int]:

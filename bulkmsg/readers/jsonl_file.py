@@ -46,6 +46,9 @@ class LinePlace:
             start, key = found
         return Position(self.line, (key if name and key >= 0 else start) + 1)
 
+    def anchored(self, path: Path, *, name: bool = False) -> None:
+        """JSON has no aliases."""
+
 
 def _blanks(text: str, at: int) -> int:
     match = _BLANKS.match(text, at)

@@ -112,6 +112,16 @@ class YamlFeed:
         message = f"the noncharacter U+{ord(character):X} stands here; it is no text"
         raise Unreadable(file_finding("BM102", message, "remove it", self._stream.name, line, column))
 
+    def between(self, start: int, end: int) -> str:
+        """The text between two of the parser's indexes in the current entry."""
+        before = self.base
+        pieces: list[str] = []
+        for text in self.texts:
+            if before < end and before + len(text) > start:
+                pieces.append(text[max(0, start - before) : end - before])
+            before += len(text)
+        return "".join(pieces)
+
     def line_text(self, line: int) -> str:
         """The text of a 0-based line near the place of reading; "" for one that is gone."""
         first, column = self._starts[0].position() if self._starts else (1, 1)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import yaml
@@ -28,7 +27,7 @@ from bulkmsg.diagnostic import Diagnostic, file_finding
 from bulkmsg.readers.files import InputFile
 from bulkmsg.readers.text import TextStream, Unreadable, nul, shown
 from bulkmsg.readers.yaml_feed import MAX_ENTRY, YamlFeed
-from bulkmsg.readers.yaml_place import YamlPlace, is_merge, position, restored
+from bulkmsg.readers.yaml_place import Anchor, YamlPlace, is_merge, position, restored
 from bulkmsg.readers.yaml_scalars import STARTERS, Refusal, collection_tag, plain, tagged
 from bulkmsg.readers.yaml_trouble import Complaint, explained
 from bulkmsg.source import Json, Node, Path, Place, Position, Spot
@@ -43,6 +42,7 @@ MAX_HELD = 200_000  # values kept because an anchor may be asked for
 MAX_FIELDS = 10_000  # names on the document's top level
 _MAX_KNOWN = 10_000
 _MAX_FINDINGS = 100  # findings kept of one entry
+_MAX_ANCHOR_TEXT = 1 << 14  # characters of an anchored value that are kept to find places in it
 _MAX_LOOKUPS = 20  # doubled keys of one entry whose first place is looked up
 _MAX_LOOKUP = 1 << 18  # characters that such a look may parse
 
@@ -138,18 +138,6 @@ def _events(text: str) -> list[Event]:
     return events
 
 
-@dataclass(slots=True)
-class _Anchor:
-    """A value that aliases can ask for, with what each alias adds: values, characters, levels."""
-
-    value: Json
-    nodes: int = 0
-    chars: int = 0
-    depth: int = 0
-    held: int = 0
-    state: str = "ready"  # or "open": still being read; "streamed": a list of entries, which is not kept
-
-
 class _Document:
     """One document's reading. Its methods follow the parser: each takes the event that begins what it reads."""
 
@@ -160,7 +148,7 @@ class _Document:
         self._name = name
         self._last: Event = None
         self._known: set[str] = set()
-        self._anchors: dict[str, _Anchor] = {}
+        self._anchors: dict[str, Anchor] = {}
         self._lookups = 0
         self._expanded = 0
         self._expanded_chars = 0
@@ -195,7 +183,7 @@ class _Document:
         if refusal := collection_tag(root.tag, core):
             self._refuse(refusal, root)
         if root.anchor is not None:
-            self._anchors[root.anchor] = _Anchor(None, state="open")
+            self._anchors[root.anchor] = Anchor(None, state="open")
 
     def _end(self) -> Iterator[Diagnostic]:
         yield from self._taken()
@@ -277,7 +265,7 @@ class _Document:
         if refusal := collection_tag(event.tag, "seq"):
             self._refuse(refusal, event)
         if event.anchor is not None:
-            self._anchors[event.anchor] = _Anchor(None, state="streamed")
+            self._anchors[event.anchor] = Anchor(None, state="streamed")
         yield from self._taken()
         yield from self._items((key,))
 
@@ -302,7 +290,10 @@ class _Document:
     def _place(self, event: Event, key: Position | None = None) -> YamlPlace:
         """The place of the value that began with `event` and ended with the last event read."""
         feed = self._feed
-        return YamlPlace(self._name, event.start_mark, self._last.end_mark, feed.texts, feed.base, _events, key)
+        # A header field's place is asked when entries were read, whose anchors may bear the same names.
+        anchors = dict(self._anchors) if key is not None and self._anchors else self._anchors
+        end = self._last.end_mark
+        return YamlPlace(self._name, event.start_mark, end, feed.texts, feed.base, _events, key, anchors)
 
     def _node(self, path: Path, value: Json, place: Place) -> Node:
         return Node(path, _restored(value) if self._feed.swapped else value, place)
@@ -472,7 +463,7 @@ class _Document:
 
     def _anchored(self, event: Event, depth: int) -> Json:
         name = event.anchor
-        anchor = _Anchor(None, state="open")
+        anchor = Anchor(None, state="open")
         self._held -= self._anchors[name].held if name in self._anchors else 0
         self._anchors[name] = anchor
         closed, expanded, chars = self._feed.closed, self._expanded, self._expanded_chars
@@ -485,10 +476,13 @@ class _Document:
         size: int = self._last.end_mark.index - event.start_mark.index
         anchor.chars = size + self._expanded_chars - chars
         anchor.state = "ready"
+        anchor.start, anchor.end = event.start_mark, self._last.end_mark
+        if size <= _MAX_ANCHOR_TEXT:
+            anchor.text = self._feed.between(anchor.start.index, anchor.end.index)
         self._hold(anchor, event)
         return anchor.value
 
-    def _hold(self, anchor: _Anchor, event: Event) -> None:
+    def _hold(self, anchor: Anchor, event: Event) -> None:
         # A character weighs less than a value; this keeps both within tens of megabytes.
         anchor.held += anchor.chars >> 8
         self._held += anchor.held
@@ -551,7 +545,7 @@ def _key_trouble(event: Event, value: Json) -> tuple[str, str]:
     return f"the name `{shown(text)}` is not text", f"quote it: '{shown(text, 40)}':"
 
 
-def _alias_trouble(name: str, anchor: _Anchor | None) -> tuple[str, str, str]:
+def _alias_trouble(name: str, anchor: Anchor | None) -> tuple[str, str, str]:
     label = shown(name)
     if anchor is None:
         hint = f"define it above with `&{label}`; a text that begins with * must be quoted"

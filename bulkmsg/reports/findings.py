@@ -33,10 +33,13 @@ def blocks(findings: Iterable[Diagnostic], line_of: LineOf) -> Iterator[str]:
 
 def _block(found: Diagnostic, line_of: LineOf) -> Iterator[str]:
     place = f"{found.file}:{found.line}:{found.column}" if found.line else found.file
-    yield f"{visible(place)}: {found.severity.value}: {visible(found.message)} [{found.rule}]"
+    yield f"{visible(place)}: {found.severity.value}: {visible(found.text)} [{found.rule}]"
     line = line_of(found) if found.line and found.rule not in _SECRET else None
     if line is not None:
         yield from excerpt(line, found.line, found.column)
+    for other in found.related:
+        key = f" (key {other.key})" if other.key is not None else ""
+        yield visible(f"  see {other.file}:{other.line}:{other.column}: {other.message}{key}")
     if found.hint:
         yield f"  hint: {visible(found.hint)}"
 

@@ -47,6 +47,18 @@ def diagnostic(found: Diagnostic) -> dict[str, Json]:
         "column": found.column or None,
         "path": found.path,
         "key": found.key,
+        "row": found.row,
+        "column_name": found.column_name,
+        "related": [
+            {
+                "message": place.message,
+                "file": place.file,
+                "line": place.line,
+                "column": place.column,
+                "key": place.key,
+            }
+            for place in found.related
+        ],
     }
 
 

@@ -13,6 +13,8 @@ from bulkmsg.validation import values
 from bulkmsg.validation.values import DateTrouble
 
 _PERSON_REFERENCE = frozenset({"id", "email"})
+# What a person's record holds besides (Gorgias reference, "Create a message"); any other name is an unknown field.
+_PERSON_RECORD = frozenset({"name", "external_id", "note", "timezone", "language", "meta", "channels"})
 _FREE_DATA = ("meta", "headers")
 
 Fields = tuple[tuple[str, ...], ...]
@@ -183,8 +185,8 @@ def _look_at_person(name: str, person: dict[str, Json], troubles: list[Trouble])
     email = person.get("email")
     if isinstance(email, str) and not values.is_address(email):
         troubles.append(_address((name, "email")))
-    if not person.keys() <= _PERSON_REFERENCE:
-        listed = ", ".join(f"`{field}`" for field in sorted(person.keys() - _PERSON_REFERENCE))
+    if not person.keys() <= _PERSON_REFERENCE and (written := person.keys() & _PERSON_RECORD):
+        listed = ", ".join(f"`{field}`" for field in sorted(written))
         # Gorgias API docs: any other field in a nested person updates that person's record.
         hint = "keep `email` or `id` alone, unless the record shall change"
         said = f"`{name}` would overwrite {listed} in this person's record"

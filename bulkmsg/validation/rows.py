@@ -63,6 +63,7 @@ class Rows:
             return None
         told.column_of = table.column_of
         key = cells[table.key_index] if table.key_index is not None else None
+        told.key = key or None
         if table.plan is None:
             names = entry.sheet.names
             row = {name: cell for name, cell in zip(names, cells, strict=True) if cell}
@@ -124,6 +125,7 @@ class Rows:
                 return None
             value = renamed
         key = None if block.key is None else _text_of(value.get(block.key)) or ""
+        told.key = key or None
         if block.template is not None:
             row = {name: text for name, item in value.items() if (text := _text_of(item))}
             return self._rendered(entry, block, tuple(value), row, key, told)
@@ -140,14 +142,18 @@ class Rows:
         if template.broken:
             return None
         fields, troubles = template.render(row, columns)
+        told.columns_at = lambda path: _written(entry, template.columns_at(path, columns))
         for trouble in troubles:
-            told.add(_plain(trouble), of_row=trouble.of_row)
+            named = _written(entry, (trouble.column,)) if trouble.column is not None else (None,)
+            told.add(_plain(trouble), of_row=trouble.of_row, column=named[0])
         if troubles:
             return None
         fields, wrong = read_rendered(fields, in_ticket=entry.section == "tickets")
         for path, expected in wrong:
             hint = "check the column that fills it in"
-            told.unreadable(Trouble("BM113", path, f"`{path_text(path)}` must be {expected}", hint))
+            filling = told.columns_at(path)
+            column = next(iter(filling)) if len(filling) == 1 else None
+            told.unreadable(Trouble("BM113", path, f"`{path_text(path)}` must be {expected}", hint), column)
         return _keyed(fields, block, key, told)
 
     def _template(self, block: Block, columns: tuple[str, ...] | None) -> Template:
@@ -163,6 +169,16 @@ class Rows:
                     finding(trouble.rule, trouble.message, trouble.hint, block.place, path, prefix=block.prefix)
                 )
         return self._templates[name][1]
+
+
+def _written(entry: Entry, columns: tuple[str, ...]) -> tuple[str, ...]:
+    """Columns as the file itself calls them, whatever `columns:` renamed them to."""
+    if entry.sheet is not None:
+        known = dict(zip(entry.sheet.names, entry.sheet.columns, strict=True))
+        return tuple(known.get(name, name) for name in columns)
+    renamed = entry.block.columns if entry.block is not None else {}
+    known = {new: old for old, new in renamed.items()}
+    return tuple(known.get(name, name) for name in columns)
 
 
 def _plain(trouble: TemplateTrouble) -> Trouble:

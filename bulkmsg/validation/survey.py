@@ -16,7 +16,7 @@ from pathlib import Path as FilePath
 
 from bulkmsg import json_text
 from bulkmsg.batch import BatchOptions, Entry, Header
-from bulkmsg.diagnostic import RULES, Diagnostic, Severity, finding
+from bulkmsg.diagnostic import RULES, Diagnostic, Related, Severity, finding
 from bulkmsg.errors import InvalidBatch
 from bulkmsg.message import Kind, Message, Mode, hash64
 from bulkmsg.readers.batch_file import Reading
@@ -233,23 +233,32 @@ class _Group:
 
     origin: KeyOrigin | None
     who: str
-    places: list[str] = field(default_factory=list)
+    exact: bool  # whether columns are looked for: of the first groups only, since there may be as many as entries
+    places: list[Related] = field(default_factory=list)
     count: int = 0
-    again: tuple[str, int, int, str] | None = None  # file, line, column and path of the second
+    path: str = ""  # of the second, and its row and column in a table
+    row: int | None = None
+    column_name: str | None = None
 
     def add(self, entry: Entry, origin: KeyOrigin | None, path: Path) -> None:
         self.count += 1
         self.origin = self.origin if origin is self.origin else KeyOrigin.GIVEN
-        if self.count <= _PLACES_SHOWN:
-            self.places.append(f"{entry.place.file}:{entry.place.line}")
+        if self.count > _PLACES_SHOWN:
+            return
+        column = _column(entry, path)
+        at = Position(entry.place.line, 1)
+        if self.exact:
+            at = entry.place.at(path if entry.cells is None else () if column is None else (column,))
+        said = "the first of them" if self.count == 1 else "another of them"
+        self.places.append(Related(said, entry.place.file, at.line, at.column))
         if self.count == 2:
-            at = _position(entry, path)
-            self.again = entry.place.file, at.line, at.column, path_text((*entry.prefix, *path))
+            self.path = path_text((*entry.prefix, *path))
+            self.row, self.column_name = (None, None) if entry.cells is None else (entry.number, column)
 
     @property
     def where(self) -> str:
         more = f" and {self.count - len(self.places)} more" if self.count > len(self.places) else ""
-        return " and ".join(self.places) + more
+        return " and ".join(f"{place.file}:{place.line}" for place in self.places) + more
 
 
 def _tell_repeats(result: Survey, batch: BatchFile, repeated: set[int]) -> None:
@@ -261,7 +270,8 @@ def _tell_repeats(result: Survey, batch: BatchFile, repeated: set[int]) -> None:
                 origin = draft.identity()[1] if what == "key" else None
                 group = groups.get((what, text))
                 if group is None:
-                    group = groups[(what, text)] = _Group(origin, _masked(draft, text.removeprefix(_TICKET)))
+                    who = _masked(draft, text.removeprefix(_TICKET))
+                    group = groups[(what, text)] = _Group(origin, who, len(groups) < Findings.most)
                 group.add(entry, origin, _path_of(entry, what, origin))
     for (what, text), group in groups.items():
         if group.count < 2 or group.origin is KeyOrigin.EXTERNAL_ID:
@@ -283,13 +293,13 @@ def _path_of(entry: Entry, what: str, origin: KeyOrigin | None) -> Path:
     return ("messages", 0, name) if in_message and not what.startswith("ticket") else (name,)
 
 
-def _position(entry: Entry, path: Path) -> Position:
-    if entry.cells is None or entry.sheet is None:
-        return entry.place.at(path)
+def _column(entry: Entry, path: Path) -> str | None:
+    """The column of a table in which the text at `path` stands."""
+    if entry.sheet is None or not path:
+        return None
     names, columns = entry.sheet.names, entry.sheet.columns
     wanted = (".".join(map(str, path)), entry.sheet.block.key if path == ("key",) else None)
-    column = next((column for name, column in zip(names, columns, strict=True) if name in wanted), None)
-    return entry.place.at((column,) if column is not None else ())
+    return next((column for name, column in zip(names, columns, strict=True) if name in wanted), None)
 
 
 def _repeat_finding(what: str, group: _Group) -> Diagnostic:
@@ -310,9 +320,20 @@ def _repeat_finding(what: str, group: _Group) -> Diagnostic:
         name = {"ticket key": "key of a ticket"}.get(what, what)
         message = f"the {name} {group.who} is used {group.count} times: {group.where}"
         hint = f"each {'ticket' if what == 'ticket key' else 'entry'} needs its own: by it a run knows what it has sent"
-    assert group.again is not None
-    file, line, column, path = group.again
-    return Diagnostic(rule, RULES[rule].severity, message, hint, file, line, column, path)
+    first, second, *others = group.places
+    return Diagnostic(
+        rule,
+        RULES[rule].severity,
+        message,
+        hint,
+        second.file,
+        second.line,
+        second.column,
+        group.path,
+        row=group.row,
+        column_name=group.column_name,
+        related=(first, *others),
+    )
 
 
 def _masked(draft: Draft, text: str) -> str:

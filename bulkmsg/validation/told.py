@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 
 from bulkmsg import schema
 from bulkmsg.batch import Entry, Header
-from bulkmsg.diagnostic import RULES, Diagnostic, Severity
+from bulkmsg.diagnostic import RULES, Diagnostic, Related, Severity
 from bulkmsg.message import Kind, log_name
 from bulkmsg.source import Json, Path, Place, Position, path_text
 from bulkmsg.template import has_marks
@@ -75,6 +75,7 @@ class Told:
         enough: whether the next findings are only counted, so that their exact place is not looked for.
         written: the entry's own fields as they were merged, from cells, a filled-in template or a mapping.
         column_of: for a row of columns, the column that gave a field.
+        columns_at: for a row put into a template, the columns that fill in the value at a path.
         kind: what the entry is, once that is known.
         at_message, at_ticket: where the message's and the ticket's fields stand in `written`.
     """
@@ -86,6 +87,7 @@ class Told:
     enough: Callable[[], bool] = lambda: False
     written: dict[str, Json] = field(default_factory=dict)
     column_of: Callable[[Path], str | None] | None = None
+    columns_at: Callable[[Path], Collection[str]] = lambda path: ()
     kind: Kind | None = None
     at_message: Path = ()
     at_ticket: Path | None = None
@@ -95,15 +97,15 @@ class Told:
     _spots: set[Path] = field(default_factory=set)
     _unreadable: set[Path] = field(default_factory=set)
 
-    def add(self, trouble: Trouble, prefix: Path = (), *, of_row: bool = False) -> None:
-        """Tell one trouble; `of_row` where it lies in the row's data, whatever the template says."""
+    def add(self, trouble: Trouble, prefix: Path = (), *, of_row: bool = False, column: str | None = None) -> None:
+        """Tell one trouble; `of_row` where it lies in the row's data, whatever the template says, in `column`."""
         severity = trouble.severity or RULES[trouble.rule].severity
         if self.full:
             self.errors += severity is Severity.ERROR
             return
         path = (*prefix, *trouble.path)
         self._spots.add(path)
-        self._tell(trouble.rule, severity, trouble.message, trouble.hint, path, of_row=of_row)
+        self._tell(trouble.rule, severity, trouble.message, trouble.hint, path, of_row=of_row, column=column)
 
     def unreadable(self, trouble: Trouble, column: str | None = None) -> None:
         """Tell of a row's value that could not be read; that its field is missing needs no finding of its own then."""
@@ -145,6 +147,7 @@ class Told:
         name: bool = False,
         missing: bool = False,
         of_row: bool = False,
+        column: str | None = None,
     ) -> None:
         origin = None if missing or of_row else self._in_defaults(path)
         if origin is not None:
@@ -153,17 +156,23 @@ class Told:
         entry, block = self.entry, self.entry.block
         shown = (*entry.prefix, *path)
         if block is not None and block.template is not None:
+            inner = ("template", *path)
             if of_row or _filled_in(block.template, path):
-                self._emit(rule, severity, message, hint, (entry.place, ()), shown)
+                columns = (column,) if column is not None else self.columns_at(path)
+                asks = _related("the template asks for it here", block.place, inner)
+                self._emit(rule, severity, message, hint, self._cell(columns), shown, related=(asks,))
             else:
-                inner = ("template", *path)
                 whole = (*block.prefix, *inner)
                 self._emit(rule, severity, message, hint, (block.place, inner), whole, name=name, shared=True)
         elif self.column_of is not None:
-            column = self.column_of(path)
-            self._emit(rule, severity, message, hint, (entry.place, (column,) if column else ()), shown)
+            found = self.column_of(path)
+            self._emit(rule, severity, message, hint, self._cell((found,) if found else ()), shown)
         else:
             self._emit(rule, severity, message, hint, (entry.place, path), shown, name=name)
+
+    def _cell(self, columns: Collection[str]) -> tuple[Place, Path]:
+        """The cell from which a value came; the row as a whole where it came from several or from none."""
+        return self.entry.place, tuple(columns) if len(columns) == 1 else ()
 
     def _emit(
         self,
@@ -176,20 +185,53 @@ class Told:
         *,
         name: bool = False,
         shared: bool = False,
+        related: tuple[Related, ...] = (),
     ) -> None:
         self.errors += severity is Severity.ERROR
         if self.full:
             return
         self._reported += 1
         place, inner = where
-        at = Position(place.line, 1) if self.enough() else place.at(inner, name=name)
+        exact = not self.enough()
+        at = place.at(inner, name=name) if exact else Position(place.line, 1)
         if shared:
             spot = (rule, place.file, at.line, at.column, message)
             if spot in self.said:
                 return
             self.said.add(spot)
-        key = None if shared or self.key is None or len(self.key) > _LONGEST_KEY else log_name(self.key)
-        self.report(Diagnostic(rule, severity, message, hint, place.file, at.line, at.column, path_text(path), key))
+            related = (*related, self._needs_it())
+        written = place.anchored(inner, name=name) if exact else None
+        if written is not None:
+            said = f"the value is written here, at the anchor `&{written.anchor[:60]}`"
+            related = (Related(said, place.file, written.position.line, written.position.column), *related)
+        row, column = (None, None) if shared or self.entry.cells is None else (self.entry.number, _text(inner))
+        key = None if shared else self._shown_key
+        self.report(
+            Diagnostic(
+                rule,
+                severity,
+                message,
+                hint,
+                place.file,
+                at.line,
+                at.column,
+                path_text(path),
+                key,
+                row,
+                column,
+                related,
+            )
+        )
+
+    def _needs_it(self) -> Related:
+        """The first entry that a finding in `defaults` or in a template is about."""
+        place = self.entry.place
+        at = place.at(())
+        return Related("the first entry that needs it", place.file, at.line, at.column, self._shown_key)
+
+    @property
+    def _shown_key(self) -> str | None:
+        return None if self.key is None or len(self.key) > _LONGEST_KEY else log_name(self.key)
 
     def _in_defaults(self, path: Path) -> tuple[Place, Path] | None:
         """Where the value at `path` stands in the header's defaults; None when the entry itself has it."""
@@ -209,6 +251,16 @@ class Told:
             return [("ticket", *path[len(self.at_ticket or ()) :])]
         inner = path[len(self.at_message) :]
         return [(self.kind.value, *inner), inner] if self.kind else [inner]
+
+
+def _related(message: str, place: Place, path: Path) -> Related:
+    at = place.at(path)
+    return Related(message, place.file, at.line, at.column)
+
+
+def _text(path: Path) -> str | None:
+    """The column that a place in a row names."""
+    return path[0] if path and isinstance(path[0], str) else None
 
 
 def holds(value: Json, path: Path) -> bool:

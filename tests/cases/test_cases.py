@@ -1,7 +1,8 @@
 """Case folders, read as users' batches are: wrong ones give exactly their findings, right ones exactly their requests.
 
 A case is a batch `NAME.yaml`, `.json`, `.csv` or `.jsonl`. `NAME.expected` holds its findings, a line each:
-`file:line:column severity RULE message`; a right one without that file has none. `NAME.wire.jsonl` holds what a right
+`file:line:column severity RULE message`, and below it, indented, the other places that belong to it; a right one
+without that file has none. `NAME.wire.jsonl` holds what a right
 one sends to the account acme: key, path and body of each request. `NAME.options.json` is what the command line says.
 `WRITE_CASES=1` writes both anew, to be read before they are kept.
 """
@@ -47,12 +48,17 @@ def lines_of(path: Path) -> list[str]:
     return path.read_text().removesuffix("\n").split("\n")
 
 
-def line(found: Diagnostic) -> str:
-    return f"{found.file}:{found.line}:{found.column} {found.severity.value} {found.rule} {found.message}"
+def told(found: Diagnostic) -> list[str]:
+    """A finding as the expectations have it."""
+    lines = [f"{found.file}:{found.line}:{found.column} {found.severity.value} {found.rule} {found.text}"]
+    for other in found.related:
+        key = f" (key {other.key})" if other.key is not None else ""
+        lines.append(f"    see {other.file}:{other.line}:{other.column} {other.message}{key}")
+    return lines
 
 
 def findings(name: str, seen: Survey) -> list[str]:
-    lines = [line(found) for found in seen.findings.kept]
+    lines = [text for found in seen.findings.kept for text in told(found)]
     expected = Path(name).with_suffix(".expected")
     if WRITE and lines:
         expected.write_text("".join(f"{text}\n" for text in lines))

@@ -58,8 +58,8 @@ def test_reading_goes_on_after_rows_that_do_not_fit(read_csv: Any, told: Any) ->
     found = read_csv('a,b\n1\n"x"y,1\n1,2\n1,2,3\n')
     assert told(found) == [("BM112", 2, 1), ("BM117", 3, 1), ("BM112", 5, 1)]
     assert rows(found) == [(3, 4, ["1", "2"])]
-    assert "row 1 (line 2) has 1 cell, the header has 2" in found[1].message
-    assert "row 4 (line 5) has 3 cells, the header has 2" in found[-1].message
+    assert found[1].text == "row 1: the row has 1 cell, the header has 2"
+    assert found[-1].text == "row 4: the row has 3 cells, the header has 2"
 
 
 def test_blank_rows_keep_their_numbers_and_are_counted_once(read_csv: Any) -> None:
