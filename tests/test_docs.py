@@ -15,12 +15,14 @@ from pathlib import Path
 import click
 import pytest
 
+from bulkmsg import rule_pages
 from bulkmsg.app.inspect import validate
 from bulkmsg.cli.root import COMMANDS, root
 from bulkmsg.diagnostic import RULES, Diagnostic
 from bulkmsg.errors import ExitCode
 from bulkmsg.journal import records
 from bulkmsg.outcome import MOVES, State
+from bulkmsg.rule_pages import Example
 from bulkmsg.sandbox.control import DOORS
 from bulkmsg.sandbox.faults import KINDS
 from bulkmsg.validation.findings import Findings
@@ -32,9 +34,9 @@ DOCS = ROOT / "docs"
 PAGES = {path.relative_to(ROOT).as_posix(): path for path in [*ROOT.glob("*.md"), *DOCS.glob("*.md")]}
 
 # A block is marked by a comment before it: <!-- runs -->, <!-- runs: jq -->, <!-- batch: NAME -->, <!-- file: NAME -->
-# or <!-- wrong -->. Blocks of a list item are indented as it is.
+# <!-- wrong --> or <!-- right -->. Blocks of a list item are indented as it is.
 _BLOCK = re.compile(
-    r"^(?P<indent> *)<!-- (?P<mark>runs|batch|file|wrong)(?:: (?P<name>\S+))? -->\n"
+    r"^(?P<indent> *)<!-- (?P<mark>runs|batch|file|wrong|right)(?:: (?P<name>\S+))? -->\n"
     r"(?P=indent)```(?P<language>\w+)\n(?P<text>.*?)^(?P=indent)```$",
     re.MULTILINE | re.DOTALL,
 )
@@ -116,7 +118,7 @@ def test_the_front_page_and_the_manual_have_something_to_try() -> None:
 @pytest.mark.parametrize("name", sorted(PAGES))
 def test_no_mark_is_overlooked(name: str) -> None:
     text = PAGES[name].read_text()
-    marks = re.findall(r"^ *<!-- (?:runs|batch|file|wrong)\b", text, re.MULTILINE)
+    marks = re.findall(r"^ *<!-- (?:runs|batch|file|wrong|right)\b", text, re.MULTILINE)
     assert len(list(blocks(text))) == len(marks)
 
 
@@ -201,42 +203,65 @@ def test_every_fault_and_every_door_of_the_sandbox_is_described() -> None:
 
 # -- the rules -----------------------------------------------------------------------------------------------------
 
+# What no block of a page can show: a file that is missing, bytes that are no text, a thousand errors, a megabyte.
+WITHOUT_EXAMPLE = {"BM101", "BM102", "BM207", "BM411"}
 
-def _sections() -> dict[str, str]:
-    parts = re.split(r"^### (BM\d+)$", (DOCS / "rules.md").read_text(), flags=re.MULTILINE)
-    return dict(zip(parts[1::2], parts[2::2], strict=True))
+PARSED = rule_pages.pages()
+_ENDINGS = {"yaml": "yaml", "csv": "csv", "jsonl": "jsonl"}
+WRONG = [(f"{rule}-{at}", rule, each) for rule, page in PARSED.items() for at, each in enumerate(page.wrong)]
+RIGHT = [(f"{rule}-{at}", rule, each) for rule, page in PARSED.items() for at, each in enumerate(page.right)]
 
 
-def test_every_rule_has_a_section_in_order() -> None:
-    assert list(_sections()) == list(RULES)
+def test_every_rule_has_a_page_in_order() -> None:
+    assert list(PARSED) == list(RULES)
+    assert len(PARSED) == len(list(rule_pages.parse(rule_pages.text()))), "a rule has two sections"
 
 
 @pytest.mark.parametrize("rule", sorted(RULES))
-def test_a_rule_is_told_with_its_severity_its_reason_and_a_way_out(rule: str) -> None:
-    section = _sections()[rule]
-    assert section.startswith(f"\n\n{RULES[rule].severity.value}: {RULES[rule].title}\n")
-    assert "**Why.**" in section and "**Way out.**" in section
+def test_a_page_has_all_its_parts(rule: str) -> None:
+    page = PARSED[rule]
+    assert (page.severity, page.title) == (RULES[rule].severity.value, RULES[rule].title)
+    assert all((page.group, page.what, page.why, page.way_out)), "**What.**, **Why.** and **Way out.** are needed"
+    if rule in WITHOUT_EXAMPLE:
+        assert page.no_example and not page.wrong and not page.right
+    else:
+        assert page.wrong and page.right and not page.no_example, "a wrong and a right example are needed"
 
 
-_ENDINGS = {"yaml": "yaml", "csv": "csv", "jsonl": "jsonl"}
-WRONG = [(rule, block) for rule, section in _sections().items() for block in blocks(section) if block.mark == "wrong"]
+def test_nothing_of_the_rules_page_is_lost_on_the_way_to_explain() -> None:
+    text = rule_pages.text()
+    told = [part for page in PARSED.values() for part in (page.what, page.why, page.way_out, page.no_example) if part]
+    assert text.count("\n**") == len(told)
+    assert text.count("\n<!-- ") == len(WRONG) + len(RIGHT)
+    for page in PARSED.values():
+        section = text.partition(f"### {page.rule}\n")[2].partition("\n##")[0]
+        prose = re.sub(r"^```.*?^```$", "", section, flags=re.MULTILINE | re.DOTALL)
+        paragraphs = [each for each in prose.strip().split("\n\n") if not each.startswith("<!-- ")]
+        assert len(paragraphs) == sum(map(bool, (page.title, page.what, page.why, page.way_out, page.no_example))) + (
+            2 if page.wrong else 0
+        ), f"{page.rule}: only the named parts, and the words Wrong: and Right:"
 
 
-@pytest.mark.parametrize(("rule", "block"), WRONG, ids=[f"{rule}-{index}" for index, (rule, _) in enumerate(WRONG)])
-def test_a_wrong_example_breaks_its_rule(rule: str, block: Block, tmp_path: Path) -> None:
-    found = list(_findings(block, tmp_path))
+@pytest.mark.parametrize(("rule", "example"), [each[1:] for each in WRONG], ids=[each[0] for each in WRONG])
+def test_a_wrong_example_breaks_its_rule(rule: str, example: Example, tmp_path: Path) -> None:
+    found = list(_findings(example, tmp_path))
     assert rule in {each.rule for each in found}, found
     unexpected = {each.rule for each in found if each.is_error} - {rule}
     assert unexpected == set(), found
 
 
-def _findings(block: Block, folder: Path) -> Iterator[Diagnostic]:
+@pytest.mark.parametrize(("rule", "example"), [each[1:] for each in RIGHT], ids=[each[0] for each in RIGHT])
+def test_a_right_example_has_no_finding_at_all(rule: str, example: Example, tmp_path: Path) -> None:
+    assert list(_findings(example, tmp_path)) == []
+
+
+def _findings(example: Example, folder: Path) -> Iterator[Diagnostic]:
     (folder / "customers.csv").write_text(
         "email,first_name,order_no\njane@example.com,Jane,1042\nkim@example.com,,1043\n"
     )
-    path = folder / f"example.{_ENDINGS[block.language]}"
-    text = block.text
-    if block.language == "yaml" and text.startswith("- "):
+    path = folder / f"example.{_ENDINGS[example.language]}"
+    text = example.text
+    if example.language == "yaml" and text.startswith("- "):
         text = f"version: 1\nmessages:\n{text}"
     path.write_text(text)
     yield from survey(BatchFile(path, path.name), findings=Findings()).findings.kept

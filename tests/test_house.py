@@ -21,7 +21,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "template schema readers",
         "batch credentials",
         "ports",
-        "events diagnostic outcome",
+        "events diagnostic outcome rule_pages",
         "message settings",
         "errors source json_text",
     )
