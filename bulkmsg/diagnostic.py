@@ -75,6 +75,8 @@ RULES = _rules(
     ("BM410", "error", "a control character stands in a value"),
     ("BM411", "error", "a body is too large"),
     ("BM412", "warning", "a person's record would be overwritten"),
+    ("BM413", "warning", "a person writes both as a customer and as an agent"),
+    ("BM414", "warning", "a sender is one of the recipients"),
     ("BM501", "error", "a key is used twice"),
     ("BM502", "error", "an external_id is used twice"),
     ("BM503", "warning", "entries are identical"),
@@ -84,6 +86,8 @@ RULES = _rules(
     ("BM603", "warning", "a template gives every row the same default"),
     ("BM701", "error", "the ticket reference is wrong"),
     ("BM702", "error", "a new ticket holds more than one message"),
+    ("BM703", "warning", "a ticket's messages are not in the order of their times"),
+    ("BM704", "error", "a ticket is both new and existing"),
 )
 
 

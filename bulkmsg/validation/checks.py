@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-from bulkmsg.diagnostic import Severity
+from bulkmsg.diagnostic import RULES, Related, Severity
 from bulkmsg.message import Kind, Mode
 from bulkmsg.source import Json, Path, path_text
 from bulkmsg.validation import values
@@ -15,7 +15,12 @@ from bulkmsg.validation.values import DateTrouble
 _PERSON_REFERENCE = frozenset({"id", "email"})
 # What a person's record holds besides (Gorgias reference, "Create a message"); any other name is an unknown field.
 _PERSON_RECORD = frozenset({"name", "external_id", "note", "timezone", "language", "meta", "channels"})
-_FREE_DATA = ("meta", "headers")
+# Fields in which nothing is taken for a key: people's words, fixed words, and addresses that hold signed parts.
+_NO_KEYS = frozenset(
+    {"body_text", "body_html", "subject", "stripped_text", "stripped_html", "stripped_signature"}
+    | {"type", "channel", "via", "source", "attachments", "messages", "status", "priority", "language"}
+    | {"sent_datetime", "created_datetime"}
+)
 
 Fields = tuple[tuple[str, ...], ...]
 MESSAGE_NUMBERS: Fields = (
@@ -52,6 +57,11 @@ class Trouble:
     message: str
     hint: str
     severity: Severity | None = None
+    related: tuple[Related, ...] = ()
+
+    @property
+    def level(self) -> Severity:
+        return self.severity or RULES[self.rule].severity
 
 
 def normalise_dates(fields: dict[str, Json], names: tuple[str, ...], zone: ZoneInfo | None) -> list[Trouble]:
@@ -89,8 +99,10 @@ def message_troubles(kind: Kind, mode: Mode, fields: dict[str, Json], tomorrow: 
         if isinstance(person, dict):
             _look_at_person(name, person, troubles)
     source = fields.get("source")
-    if isinstance(source, dict) and channel == "email":
-        _look_at_addresses(source, troubles)
+    if isinstance(source, dict):
+        if channel == "email":
+            _look_at_addresses(source, troubles)
+        _look_at_sides(kind, fields, source, troubles)
     for name in ("subject", "body_text", "body_html"):
         text = fields.get(name)
         if isinstance(text, str):
@@ -114,19 +126,24 @@ def ticket_troubles(fields: dict[str, Json], mode: Mode) -> list[Trouble]:
 
 
 def secret_troubles(fields: dict[str, Json], secrets: tuple[str, ...]) -> list[Trouble]:
-    """The tool's own credentials anywhere, and what looks like a key in free data. Never says which or what."""
+    """The tool's own credentials anywhere, and what looks like a key outside people's words. Never says which."""
     troubles: list[Trouble] = []
     if secrets:
         for path, text in values.texts(fields):
             if any(secret in text for secret in secrets):
                 hint = "take it out, and replace the key in the helpdesk's settings: it has been in a file"
                 troubles.append(Trouble("BM409", path, "one of the credentials in use stands in this value", hint))
-    for name in _FREE_DATA:
-        if name in fields and values.any_text(fields[name], values.like_a_key):
-            for path, text in values.texts(fields[name], (name,)):
-                if values.like_a_key(text):
-                    hint = "take it out: everybody who can read the ticket could read it"
-                    troubles.append(Trouble("BM409", path, "something like a secret key stands in this value", hint))
+    for name, value in fields.items():
+        if (
+            name in _NO_KEYS
+            or not isinstance(value, str | dict | list)
+            or not values.any_text(value, values.like_a_key)
+        ):
+            continue
+        for path, text in values.texts(value, (name,)):
+            if values.like_a_key(text):
+                hint = "take it out: everybody who can read the ticket could read it"
+                troubles.append(Trouble("BM409", path, "something like a secret key stands in this value", hint))
     return troubles
 
 
@@ -209,6 +226,21 @@ def _look_at_addresses(source: dict[str, Json], troubles: list[Trouble]) -> None
                 troubles.append(_no_address(("source", part, index, "address")))
             elif isinstance(text, str) and not values.is_address(text):
                 troubles.append(_address(("source", part, index, "address")))
+
+
+def _look_at_sides(kind: Kind, fields: dict[str, Json], source: dict[str, Json], troubles: list[Trouble]) -> None:
+    """A sender who is among those whom the message goes to writes for the other side, or to himself."""
+    sender, listed = fields.get("sender"), source.get("to")
+    email = sender.get("email") if isinstance(sender, dict) else None
+    if not isinstance(email, str) or not isinstance(listed, list):
+        return
+    for item in listed:
+        text = item.get("address") if isinstance(item, dict) else None
+        if isinstance(text, str) and len(text) == len(email) and text.lower() == email.lower():
+            who = "an agent" if kind is not Kind.INCOMING else "a customer"
+            hint = f"`sender` must be {who}: the one who wrote the message, not the one who got it"
+            troubles.append(Trouble("BM414", ("sender",), "the sender is also one of the recipients", hint))
+            return
 
 
 def _address(path: Path) -> Trouble:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from difflib import get_close_matches
 from functools import cache
 from zoneinfo import ZoneInfo
 
@@ -18,8 +19,11 @@ from bulkmsg.message import Kind
 from bulkmsg.source import Json, Path, Place
 from bulkmsg.validation import checks, tickets, values
 from bulkmsg.validation.checks import Trouble
+from bulkmsg.validation.clashes import SecondLook
 from bulkmsg.validation.drafts import Draft, TicketDraft, request_body
+from bulkmsg.validation.findings import Findings
 from bulkmsg.validation.layers import base_for, merge
+from bulkmsg.validation.order import TicketTimes
 from bulkmsg.validation.rows import Rows
 from bulkmsg.validation.told import MOST_PER_ENTRY, Told
 
@@ -49,6 +53,10 @@ class Assembly:
         report: takes each finding.
         secrets: the credentials in use, which must not stand in a batch.
         enough: whether so many errors were told that the next ones are only counted.
+        second: what entries are held against in a second reading; nothing in the first.
+
+    Attributes:
+        referred: external ids of tickets that entries refer to as existing, as many as errors are kept.
     """
 
     header: Header
@@ -56,6 +64,9 @@ class Assembly:
     report: Callable[[Diagnostic], None]
     secrets: tuple[str, ...] = ()
     enough: Callable[[], bool] = lambda: False
+    second: SecondLook = field(default_factory=SecondLook)
+    referred: set[str] = field(default_factory=set)
+    _times: TicketTimes = field(default_factory=TicketTimes)
     _rows: Rows = field(init=False)
     _zones: dict[str, ZoneInfo | None] = field(default_factory=dict)
     _said: set[tuple[str, str, int, int, str]] = field(default_factory=set)
@@ -141,11 +152,27 @@ class Assembly:
         if told.errors:
             return None
         if "ticket_external_id" in merged:
+            self._refer(merged["ticket_external_id"], told)
             hint = "give `ticket_id`, the number in the ticket's address in the helpdesk"
             said = "existing tickets cannot be found by their external id in this version"
             told.add(Trouble("BM701", ("ticket_external_id",), said, hint))
             return None
-        return Draft(kind, merged, merged["ticket_id"], entry, merged.get("key"), (), self.header.mode)
+        ticket = merged["ticket_id"]
+        late = self._times.look(ticket, merged, entry.place)
+        if late is not None:
+            told.add(late)
+        self._look_again(self.second.sender(kind, merged, entry.place), told, ())
+        return Draft(kind, merged, ticket, entry, merged.get("key"), (), self.header.mode)
+
+    def _refer(self, name: str, told: Told) -> None:
+        if len(self.referred) < Findings.most:
+            self.referred.add(name)
+        self._look_again(self.second.ticket(name, told.entry.place, created=False), told, ())
+
+    @staticmethod
+    def _look_again(found: Trouble | None, told: Told, path: Path) -> None:
+        if found is not None:
+            told.add(found, path)
 
     def _kind(self, fields: dict[str, Json], told: Told, path: Path) -> Kind | None:
         name = fields.get("type", self.header.defaults.get("type"))
@@ -159,7 +186,9 @@ class Assembly:
         else:
             said = values.quotable(name) if isinstance(name, str) else ""
             message = f"{said} is no type of message" if said else "this is no type of message"
+        meant = _meant_kind(name) if isinstance(name, str) else None
         hint = "write `type: incoming`, `type: outgoing` or `type: internal-note`"
+        hint = f"did you mean `type: {meant}`?" if meant else hint
         told.add(Trouble("BM208", (*path, "type"), message, hint))
         return None
 
@@ -233,6 +262,8 @@ class Assembly:
         body = request_body(kind, self.header.mode, merged)
         fields_of_ticket = tickets.request_fields(ticket, body, self.header.mode)
         draft = TicketDraft(fields_of_ticket, ticket.get("external_id"), ticket.get("key"))
+        self._look_again(self.second.sender(kind, merged, entry.place), told, at_message)
+        self._look_again(self.second.ticket(draft.external_id, entry.place, created=True), told, at_ticket)
         key = merged.get("key") or ticket.get("key")
         return Draft(kind, merged, draft, entry, key, inherited, self.header.mode)
 
@@ -244,6 +275,13 @@ class Assembly:
         for trouble in checks.secret_troubles(ticket, self.secrets):
             told.add(trouble, path)
         self._hold_against(self._ticket_checker, {**ticket, "messages": [message]}, told, path, checks.TICKET_NUMBERS)
+
+
+def _meant_kind(name: str) -> str | None:
+    """The type that was probably meant."""
+    folded = name.strip().lower().replace("_", "-").replace(" ", "-")
+    close = get_close_matches(folded, _KINDS, 1)
+    return close[0] if close else next((kind for kind in _KINDS if len(folded) > 3 and folded in kind), None)
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Collection
 
 _BUCKETS = 256
 
@@ -26,6 +27,10 @@ class HashBag:
                 for number in bucket:
                     (found if number in seen else seen).add(number)
         return found
+
+    def among(self, wanted: Collection[int]) -> set[int]:
+        """Those of `wanted` that were added."""
+        return {number for number in wanted if number in self._buckets[number >> 56]}
 
     def distinct(self) -> int:
         return sum(len(set(bucket)) for bucket in self._buckets)

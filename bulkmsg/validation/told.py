@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from bulkmsg import schema
 from bulkmsg.batch import Entry, Header
-from bulkmsg.diagnostic import RULES, Diagnostic, Related, Severity
+from bulkmsg.diagnostic import Diagnostic, Related, Severity
 from bulkmsg.message import Kind, log_name
 from bulkmsg.source import Json, Path, Place, Position, path_text
 from bulkmsg.template import has_marks
@@ -99,19 +99,17 @@ class Told:
 
     def add(self, trouble: Trouble, prefix: Path = (), *, of_row: bool = False, column: str | None = None) -> None:
         """Tell one trouble; `of_row` where it lies in the row's data, whatever the template says, in `column`."""
-        severity = trouble.severity or RULES[trouble.rule].severity
         if self.full:
-            self.errors += severity is Severity.ERROR
+            self.errors += trouble.level is Severity.ERROR
             return
         path = (*prefix, *trouble.path)
         self._spots.add(path)
-        self._tell(trouble.rule, severity, trouble.message, trouble.hint, path, of_row=of_row, column=column)
+        self._tell(trouble, path, of_row=of_row, column=column)
 
     def unreadable(self, trouble: Trouble, column: str | None = None) -> None:
         """Tell of a row's value that could not be read; that its field is missing needs no finding of its own then."""
         self._unreadable.add(trouble.path)
-        where = self.entry.place, (() if column is None else (column,))
-        self._emit(trouble.rule, RULES[trouble.rule].severity, trouble.message, trouble.hint, where, trouble.path)
+        self._emit(trouble, (self.entry.place, () if column is None else (column,)), trouble.path)
 
     def violations(self, found: Iterable[schema.Violation], prefix: Path = ()) -> None:
         """Tell what a schema has against the entry, but for what was told better already."""
@@ -128,9 +126,8 @@ class Told:
             whole = (*path, item.field) if item.field is not None else path
             if whole in self._unreadable or (rule == "BM202" and whole in self._spots):
                 continue
-            missing = item.field is not None and not named
-            hint = hint_of(item, rule)
-            self._tell(rule, Severity.ERROR, item.message, hint, whole, name=named, missing=missing)
+            trouble = Trouble(rule, whole, item.message, hint_of(item, rule), Severity.ERROR)
+            self._tell(trouble, whole, name=named, missing=item.field is not None and not named)
 
     @property
     def full(self) -> bool:
@@ -138,10 +135,7 @@ class Told:
 
     def _tell(
         self,
-        rule: str,
-        severity: Severity,
-        message: str,
-        hint: str,
+        trouble: Trouble,
         path: Path,
         *,
         name: bool = False,
@@ -149,9 +143,10 @@ class Told:
         of_row: bool = False,
         column: str | None = None,
     ) -> None:
+        """Find the place where the user must change something, and tell it there."""
         origin = None if missing or of_row else self._in_defaults(path)
         if origin is not None:
-            self._emit(rule, severity, message, hint, origin, ("defaults", *origin[1]), name=name, shared=True)
+            self._emit(trouble, origin, ("defaults", *origin[1]), name=name, shared=True)
             return
         entry, block = self.entry, self.entry.block
         shown = (*entry.prefix, *path)
@@ -160,15 +155,14 @@ class Told:
             if of_row or _filled_in(block.template, path):
                 columns = (column,) if column is not None else self.columns_at(path)
                 asks = _related("the template asks for it here", block.place, inner)
-                self._emit(rule, severity, message, hint, self._cell(columns), shown, related=(asks,))
+                self._emit(trouble, self._cell(columns), shown, related=(asks,))
             else:
-                whole = (*block.prefix, *inner)
-                self._emit(rule, severity, message, hint, (block.place, inner), whole, name=name, shared=True)
+                self._emit(trouble, (block.place, inner), (*block.prefix, *inner), name=name, shared=True)
         elif self.column_of is not None:
             found = self.column_of(path)
-            self._emit(rule, severity, message, hint, self._cell((found,) if found else ()), shown)
+            self._emit(trouble, self._cell((found,) if found else ()), shown)
         else:
-            self._emit(rule, severity, message, hint, (entry.place, path), shown, name=name)
+            self._emit(trouble, (entry.place, path), shown, name=name)
 
     def _cell(self, columns: Collection[str]) -> tuple[Place, Path]:
         """The cell from which a value came; the row as a whole where it came from several or from none."""
@@ -176,10 +170,7 @@ class Told:
 
     def _emit(
         self,
-        rule: str,
-        severity: Severity,
-        message: str,
-        hint: str,
+        trouble: Trouble,
         where: tuple[Place, Path],
         path: Path,
         *,
@@ -187,15 +178,16 @@ class Told:
         shared: bool = False,
         related: tuple[Related, ...] = (),
     ) -> None:
-        self.errors += severity is Severity.ERROR
+        self.errors += trouble.level is Severity.ERROR
         if self.full:
             return
         self._reported += 1
         place, inner = where
         exact = not self.enough()
         at = place.at(inner, name=name) if exact else Position(place.line, 1)
+        related = (*trouble.related, *related)
         if shared:
-            spot = (rule, place.file, at.line, at.column, message)
+            spot = (trouble.rule, place.file, at.line, at.column, trouble.message)
             if spot in self.said:
                 return
             self.said.add(spot)
@@ -204,21 +196,20 @@ class Told:
         if written is not None:
             said = f"the value is written here, at the anchor `&{written.anchor[:60]}`"
             related = (Related(said, place.file, written.position.line, written.position.column), *related)
-        row, column = (None, None) if shared or self.entry.cells is None else (self.entry.number, _text(inner))
-        key = None if shared else self._shown_key
+        in_table = self.entry.cells is not None and not shared
         self.report(
             Diagnostic(
-                rule,
-                severity,
-                message,
-                hint,
+                trouble.rule,
+                trouble.level,
+                trouble.message,
+                trouble.hint,
                 place.file,
                 at.line,
                 at.column,
                 path_text(path),
-                key,
-                row,
-                column,
+                None if shared else self._shown_key,
+                self.entry.number if in_table else None,
+                _text(inner) if in_table else None,
                 related,
             )
         )

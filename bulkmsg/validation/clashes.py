@@ -1,0 +1,264 @@
+"""What clashes between entries: names used twice, tickets both new and existing, people who write for both sides.
+
+The first reading keeps hashes and suspicions only; a second reading, where there are any, settles them by the texts
+themselves and finds the places. Pure: takes drafts, reports findings.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Set
+from dataclasses import dataclass, field
+
+from bulkmsg.batch import Entry
+from bulkmsg.diagnostic import RULES, Diagnostic, Related
+from bulkmsg.message import Kind, hash64
+from bulkmsg.source import Json, Path, Place, Position, path_text
+from bulkmsg.validation.checks import Trouble
+from bulkmsg.validation.drafts import Draft, TicketDraft
+from bulkmsg.validation.hashes import HashBag
+from bulkmsg.validation.identity import KeyOrigin, recipients
+from bulkmsg.validation.sides import sender_address
+
+_PLACES_SHOWN = 5
+_TICKET = "ticket "  # keeps a ticket's external id apart from a message's
+_ADDRESS_END = re.compile(r"@\S+")
+
+SECOND_RULES = frozenset({"BM413", "BM704"})  # what single entries are told of in a second reading only
+
+Report = Callable[[Diagnostic], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Suspicion:
+    """What a first reading leaves to a second.
+
+    Args:
+        repeated: hashes of names that occurred twice.
+        both_sides: addresses that write as an agent, and perhaps as a customer.
+        tickets: external ids of tickets that are referred to as existing, and perhaps created by the batch itself.
+    """
+
+    repeated: Set[int] = frozenset()
+    both_sides: Set[str] = frozenset()
+    tickets: Set[str] = frozenset()
+
+    def __bool__(self) -> bool:
+        return bool(self.repeated or self.both_sides or self.tickets)
+
+
+class SecondLook:
+    """What single entries of a second reading are held against; each clash is told where its second half stands."""
+
+    def __init__(self, suspicion: Suspicion = Suspicion()) -> None:  # frozen, and so is all in it
+        self._suspicion = suspicion
+        self._first: dict[tuple[str, bool], Related] = {}
+        self._told: set[str] = set()
+
+    def sender(self, kind: Kind, fields: dict[str, Json], place: Place) -> Trouble | None:
+        """Whether a message's sender also writes for the other side."""
+        address = sender_address(fields) if self._suspicion.both_sides else None
+        if address is None or address not in self._suspicion.both_sides:
+            return None
+        customer = kind is Kind.INCOMING
+        role, other = ("a customer", "an agent") if customer else ("an agent", "a customer")
+        before = self._meet(address, customer, f"here as {role}", place)
+        if before is None:
+            return None
+        name = address.partition("@")[0][:40]
+        hint = "incoming messages are sent by customers, outgoing ones and notes by agents: check `type` and `sender`"
+        return Trouble(
+            "BM413", ("sender",), f"{name}@... writes here as {role}, and elsewhere as {other}", hint, None, before
+        )
+
+    def ticket(self, name: str | None, place: Place, *, created: bool) -> Trouble | None:
+        """Whether a ticket is both created by the batch and referred to as existing."""
+        if name is None or name not in self._suspicion.tickets:
+            return None
+        said = "the ticket is created here" if created else "here it is taken for one that exists"
+        before = self._meet(_TICKET + name, created, said, place)
+        if before is None:
+            return None
+        path = "external_id" if created else "ticket_external_id"
+        message = "the batch creates this ticket, and also refers to it as one that exists"
+        hint = "put the message inside the new ticket, or take the ticket out of `tickets:` if it exists"
+        return Trouble("BM704", (path,), message, hint, None, before)
+
+    def _meet(self, name: str, side: bool, said: str, place: Place) -> tuple[Related, ...] | None:
+        """The first place on the other side, once; None as long as a name was met on one side only."""
+        self._first.setdefault((name, side), Related(said, place.file, place.line, 1))
+        other = self._first.get((name, not side))
+        if other is None or name in self._told:
+            return None
+        self._told.add(name)
+        return (other,)
+
+
+def identities(draft: Draft) -> Iterator[str]:
+    """All texts that must not occur twice in a batch; two that are equal are looked at again, exactly."""
+    key, origin = draft.identity()
+    yield key
+    if origin is KeyOrigin.GIVEN and draft.external_id is not None:
+        yield draft.external_id
+    if isinstance(draft.ticket, TicketDraft):
+        if draft.ticket.external_id is not None:
+            yield f"{_TICKET}{draft.ticket.external_id}"
+        if draft.ticket.key is not None and draft.ticket.key != key:
+            yield draft.ticket.key
+
+
+def _named_identities(draft: Draft) -> Iterator[tuple[str, str]]:
+    """The same, each with what it is: equal texts only clash where they are the same kind of name."""
+    key = draft.identity()[0]
+    yield "key", key
+    if draft.external_id is not None:
+        yield "external_id", draft.external_id
+    if isinstance(draft.ticket, TicketDraft):
+        if draft.ticket.external_id is not None:
+            yield "ticket", f"{_TICKET}{draft.ticket.external_id}"
+        if draft.ticket.key is not None and draft.ticket.key != key:
+            yield "ticket key", draft.ticket.key
+
+
+@dataclass
+class _Group:
+    """Entries that share a text that must be unique. Holds words and places, never entries: there may be many."""
+
+    origin: KeyOrigin | None
+    who: str
+    exact: bool  # whether columns are looked for: of the first groups only, since there may be as many as entries
+    places: list[Related] = field(default_factory=list)
+    count: int = 0
+    path: str = ""  # of the second, and its row and column in a table
+    row: int | None = None
+    column_name: str | None = None
+
+    def add(self, entry: Entry, origin: KeyOrigin | None, path: Path) -> None:
+        self.count += 1
+        self.origin = self.origin if origin is self.origin else KeyOrigin.GIVEN
+        if self.count > _PLACES_SHOWN:
+            return
+        column = _column(entry, path)
+        at = Position(entry.place.line, 1)
+        if self.exact:
+            at = entry.place.at(path if entry.cells is None else () if column is None else (column,))
+        said = "the first of them" if self.count == 1 else "another of them"
+        self.places.append(Related(said, entry.place.file, at.line, at.column))
+        if self.count == 2:
+            self.path = path_text((*entry.prefix, *path))
+            self.row, self.column_name = (None, None) if entry.cells is None else (entry.number, column)
+
+    @property
+    def where(self) -> str:
+        more = f" and {self.count - len(self.places)} more" if self.count > len(self.places) else ""
+        return " and ".join(f"{place.file}:{place.line}" for place in self.places) + more
+
+
+def known_tickets(referred: Iterable[str], names: HashBag) -> set[str]:
+    """Those of the tickets referred to as existing that the batch seems to create, by the names of a first reading."""
+    wanted = {hash64(_TICKET + name): name for name in referred}
+    return {wanted[number] for number in names.among(wanted.keys())}
+
+
+def tell_repeats(
+    drafts: Iterable[tuple[Entry, Draft]], suspicion: Suspicion, report: Report, exact: int
+) -> dict[str, int]:
+    """Tell which names occur twice, by the texts themselves.
+
+    Args:
+        drafts: a second reading, which goes on to its end.
+        exact: how many repeated names get exact columns.
+
+    Returns:
+        how often each key occurs that is made from content and shared by identical entries.
+    """
+    groups: dict[tuple[str, str], _Group] = {}
+    for entry, draft in drafts:
+        for what, text in _named_identities(draft):
+            if hash64(text) in suspicion.repeated:
+                _join(groups, entry, draft, what, text, exact)
+    return _tell_groups(groups, report)
+
+
+def _join(groups: dict[tuple[str, str], _Group], entry: Entry, draft: Draft, what: str, text: str, exact: int) -> None:
+    origin = draft.identity()[1] if what == "key" else None
+    group = groups.get((what, text))
+    if group is None:
+        who = _masked(draft, text.removeprefix(_TICKET))
+        group = groups[(what, text)] = _Group(origin, who, len(groups) < exact)
+    group.add(entry, origin, _path_of(entry, what, origin))
+
+
+def _tell_groups(groups: dict[tuple[str, str], _Group], report: Report) -> dict[str, int]:
+    repeats: dict[str, int] = {}
+    for (what, text), group in groups.items():
+        if group.count < 2 or group.origin is KeyOrigin.EXTERNAL_ID:
+            continue  # two keys that are both external ids are told as such
+        report(_repeat_finding(what, group))
+        if what == "key" and group.origin is KeyOrigin.CONTENT:
+            repeats[text] = group.count
+    return repeats
+
+
+def _path_of(entry: Entry, what: str, origin: KeyOrigin | None) -> Path:
+    """Where in the entry the text stands that occurs twice; () where it was made of the whole entry."""
+    if origin in (KeyOrigin.PEOPLE, KeyOrigin.CONTENT):
+        return ()
+    name = "external_id" if what in ("external_id", "ticket") or origin is KeyOrigin.EXTERNAL_ID else "key"
+    if entry.cells is not None:
+        return ("ticket", name) if what.startswith("ticket") else (name,)
+    messages = (entry.value or {}).get("messages") if entry.section == "tickets" else None
+    in_message = isinstance(messages, list) and messages and isinstance(messages[0], dict) and name in messages[0]
+    return ("messages", 0, name) if in_message and not what.startswith("ticket") else (name,)
+
+
+def _column(entry: Entry, path: Path) -> str | None:
+    """The column of a table in which the text at `path` stands."""
+    if entry.sheet is None or not path:
+        return None
+    names, columns = entry.sheet.names, entry.sheet.columns
+    wanted = (".".join(map(str, path)), entry.sheet.block.key if path == ("key",) else None)
+    return next((column for name, column in zip(names, columns, strict=True) if name in wanted), None)
+
+
+def _repeat_finding(what: str, group: _Group) -> Diagnostic:
+    if what == "key" and group.origin is KeyOrigin.PEOPLE:
+        rule = "BM504"
+        message = f"{group.who} would get {group.count} messages: {group.where}"
+        hint = "if that is meant, give each entry its own `key:`; otherwise take one out"
+    elif what == "key" and group.origin is KeyOrigin.CONTENT:
+        rule = "BM503"
+        message = f"{group.count} entries are identical: {group.where}; each of them will be sent"
+        hint = "take the copies out, or give each entry its own `key:`"
+    elif what == "ticket":
+        rule = "BM702"
+        message = f"the ticket {group.who} is created {group.count} times: {group.where}"
+        hint = "a new ticket can hold one message in this version; give each ticket its own external_id"
+    else:
+        rule = "BM502" if what == "external_id" else "BM501"
+        name = {"ticket key": "key of a ticket"}.get(what, what)
+        message = f"the {name} {group.who} is used {group.count} times: {group.where}"
+        hint = f"each {'ticket' if what == 'ticket key' else 'entry'} needs its own: by it a run knows what it has sent"
+    first, second, *others = group.places
+    return Diagnostic(
+        rule,
+        RULES[rule].severity,
+        message,
+        hint,
+        second.file,
+        second.line,
+        second.column,
+        group.path,
+        row=group.row,
+        column_name=group.column_name,
+        related=(first, *others),
+    )
+
+
+def _masked(draft: Draft, text: str) -> str:
+    """Who or what repeats, without a whole address."""
+    if draft.identity()[1] is not KeyOrigin.PEOPLE or text != draft.identity()[0]:
+        return repr(_ADDRESS_END.sub("@...", text[:60]))
+    people = recipients(draft.body)
+    first = people[0].partition("@")[0][:20] + "@..." if people and "@" in people[0] else "one person"
+    return first if len(people) < 2 else f"{first} (and {len(people) - 1} with them)"

@@ -1,0 +1,53 @@
+"""Who writes for the customer's side and who for the company's: an address on both is worth a look. Pure.
+
+Agents are few and are remembered; customers may be as many as messages, so only a filter of fixed size remembers them,
+and whom it suspects is looked for once more in a second reading.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from bulkmsg.message import Kind
+from bulkmsg.source import Json
+
+_MOST_AGENTS = 10_000
+_BITS = 1 << 22  # half a megabyte: a million customers make one agent in twenty be looked at in vain
+
+
+def sender_address(fields: dict[str, Json]) -> str | None:
+    """The address of a message's sender, in lower case."""
+    sender = fields.get("sender")
+    email = sender.get("email") if isinstance(sender, dict) else None
+    return email.lower() if isinstance(email, str) and email else None
+
+
+@dataclass
+class Sides:
+    """The senders of a batch, seen once."""
+
+    _agents: set[str] = field(default_factory=set)
+    _customers: bytearray = field(default_factory=lambda: bytearray(_BITS >> 3))
+
+    def add(self, kind: Kind, fields: dict[str, Json]) -> None:
+        address = sender_address(fields)
+        if address is None:
+            return
+        if kind is not Kind.INCOMING:
+            if len(self._agents) < _MOST_AGENTS:
+                self._agents.add(address)
+            return
+        for place in _places(address):
+            self._customers[place >> 3] |= 1 << (place & 7)
+
+    def suspects(self) -> set[str]:
+        """Addresses that write as an agent, and perhaps as a customer as well."""
+        return {address for address in self._agents if all(self._has(place) for place in _places(address))}
+
+    def _has(self, place: int) -> bool:
+        return bool(self._customers[place >> 3] & 1 << (place & 7))
+
+
+def _places(address: str) -> tuple[int, int]:
+    number = hash(address)  # of this process alone: where two addresses meet by chance, the second reading parts them
+    return number % _BITS, (number >> 32) % _BITS
