@@ -29,7 +29,7 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What there is to say about one rule. Texts are Markdown paragraphs; a part that is not there is empty."""
+    """What there is to say about one rule. Texts are Markdown, each one line; a part that is not there is empty."""
 
     rule: str
     group: str  # the heading that it stands under
@@ -69,7 +69,7 @@ def parse(document: str) -> Iterator[Page]:
 
 def _page(rule: str, group: str, body: str) -> Page:
     severity, _, title = body.strip().partition("\n")[0].partition(": ")
-    parts: dict[str, str] = dict(_PART.findall(body))
+    parts = {name: " ".join(words.splitlines()).rstrip() for name, words in _PART.findall(body)}
     return Page(
         rule=rule,
         group=group,

@@ -17,6 +17,7 @@ COMMANDS = {
     "run": "Send a batch. Running it again goes on where it stopped.",
     "status": "Show where a batch stands, also while it runs.",
     "results": "List what became of every message of a batch.",
+    "explain": "Explain a rule or a field: what, why, wrong and right.",
     "schema": "Print a JSON Schema, for editors and other programs.",
     "sandbox": "Run a helpdesk on this machine, to try things on.",
 }

@@ -210,7 +210,19 @@ def test_init_leaves_a_gitignore_alone_and_tells_its_lines(tmp_path: Path) -> No
     assert "*.progress.jsonl" in done.stderr
 
 
-@pytest.mark.parametrize("words", [[], ["run", "-h"], ["sandbox", "-h"]])
+def test_explain_fits_the_terminal_and_says_what_it_does_not_know() -> None:
+    done = run(None, "explain", "bm301", "outgoing.source.from", COLUMNS="40")
+    assert done.returncode == 0
+    assert done.stdout.startswith("BM301  error: in import mode a message\n")
+    assert all(len(line) <= 40 for line in done.stdout.splitlines() if not line.startswith("    ")), "but for code"
+    assert max(len(line) for line in run(None, "explain", "batch", COLUMNS="300").stdout.splitlines()) <= 100
+    done = run(None, "explain", "sent_datetme")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "there is no rule or field 'sent_datetme'" in done.stderr
+    assert done.stderr.splitlines()[-1] == "hint: did you mean sent_datetime?"
+
+
+@pytest.mark.parametrize("words", [[], ["run", "-h"], ["explain", "-h"], ["sandbox", "-h"]])
 def test_help_loads_nothing_heavy(words: list[str]) -> None:
     code = "import sys; from bulkmsg.cli import main; main(sys.argv[1:]); print(*sys.modules, file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", code, *words], env=environment(), capture_output=True, text=True)

@@ -459,7 +459,7 @@ def test_the_order_of_records_names_only_records_and_outcomes() -> None:
             assert kind in log["$defs"] and (not outcome or outcome in outcomes)
 
 
-@pytest.mark.parametrize("part", ["run", "validate", "diagnostic", "plan", "result"])
+@pytest.mark.parametrize("part", ["run", "validate", "diagnostic", "plan", "result", "explain", "explained_field"])
 def test_reports(part: str) -> None:
     check = checker(f"report#{part}")
     [example] = schema.load("report")["$defs"][part]["examples"]
