@@ -30,7 +30,7 @@ class ExplainArgs:
 @format_option("text", "json")
 @click.pass_context
 def command(ctx: click.Context, /, names: tuple[str, ...], format: str) -> int:
-    """Explain a rule or a field.
+    """Explain a rule or a field: what, why, wrong and right.
 
     A RULE is what stands in brackets at the end of a finding, such as BM301. A FIELD is a path, such as
     outgoing.source.from, batch.mode or sent_datetime; a type alone, such as outgoing, lists its fields. Without
