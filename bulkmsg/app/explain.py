@@ -11,14 +11,14 @@ from bulkmsg.errors import UsageError
 from bulkmsg.fields import MESSAGE_TYPES, Field, Told, alike, field, paths, refused
 from bulkmsg.rule_pages import Page
 
-_RULE = re.compile(r"bm[0-9]+", re.IGNORECASE)
+_RULE = re.compile(r"bm[0-9]{1,9}", re.IGNORECASE)
 _INDEX = re.compile(r"\[[0-9]*\]|\.[0-9]+(?=\.|$)")
 _CODE = re.compile(r"`([^`]+)`")
 # A name alone is looked for here, in this order; only then where programs look.
-_OF_BATCHES = (*MESSAGE_TYPES, "ticket", "batch", "batch.messages", "batch.tickets", "batch.defaults")
+_OF_ENTRIES = (*MESSAGE_TYPES, "ticket")
+_OF_HEADERS = ("batch", "batch.messages", "batch.tickets", "batch.defaults")
 _OF_PROGRAMS = ("progress-log", "event", "report")
 _AROUND = frozenset({"batch", "messages", "tickets", "template"})  # what leads to an entry in the path of a finding
-
 
 Explained = Page | Told
 
@@ -59,7 +59,7 @@ def _fields(path: str) -> Iterator[Field]:
     if whole is not None:
         yield whole
         return
-    for roots in (_OF_BATCHES[:4], _OF_BATCHES[4:], _OF_PROGRAMS):
+    for roots in (_OF_ENTRIES, _OF_HEADERS, _OF_PROGRAMS):
         found = [each for root in roots if (each := field(f"{root}.{path}"))]
         if found:
             yield from found
@@ -84,7 +84,7 @@ def _rules_about(group: Iterable[Field]) -> Iterator[str]:
 
 
 def _unknown(name: str, path: str) -> UsageError:
-    reasons = {root: reason for root in (*MESSAGE_TYPES, "ticket") if (reason := _refused(root, path))}
+    reasons = {root: reason for root in _OF_ENTRIES if (reason := _refused(root, path))}
     if reasons:
         return UsageError(f"{name} is a field that batches may not have", next(iter(reasons.values())))
     return UsageError(f"there is no rule or field {name!r}", _close(path, _names()))
@@ -96,7 +96,7 @@ def _refused(root: str, path: str) -> str:
 
 def _names() -> list[str]:
     """All that can be asked for, with fields of entries as they are named inside them, which is shortest, first."""
-    short = [path.partition(".")[2] for path in paths() if path.partition(".")[0] in (*MESSAGE_TYPES, "ticket")]
+    short = [path.partition(".")[2] for path in paths() if path.partition(".")[0] in _OF_ENTRIES]
     return list(dict.fromkeys([*filter(None, short), *paths()]))
 
 

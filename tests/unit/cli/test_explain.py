@@ -100,6 +100,7 @@ def test_every_field_can_be_explained_at_any_width() -> None:
         ),
         ("sender.mail", "there is no rule or field 'sender.mail'", "did you mean sender.email?"),
         ("cc", "there is no rule or field 'cc'", "did you mean source.cc or "),
+        ("BM" + "9" * 5000, f"there is no rule or field '{'BM' + '9' * 5000}'", "`bulkmsg explain` lists the rules"),
         ("zzz", "there is no rule or field 'zzz'", "`bulkmsg explain` lists the rules, `bulkmsg explain outgoing`"),
         ("", "there is no rule or field ''", "`bulkmsg explain` lists the rules, `bulkmsg explain outgoing`"),
         ("rule_id", "rule_id is a field that batches may not have", "only the helpdesk itself sets it; leave it out"),
