@@ -145,8 +145,8 @@ def _scalar(value: Json) -> str:
 
 
 def _hung(head: str, text: str, width: int) -> Iterator[str]:
-    """Text behind a head, its further lines below its first; below the head where there is little room."""
-    indent = " " * len(head) if width - len(head) >= 24 else "  "
+    """Text behind a head, its further lines below its first; a little in where there is no room for that."""
+    indent = " " * (len(head) if width - len(head) >= 24 else _MARGIN)
     return _wrapped(head + text, width, indent)
 
 

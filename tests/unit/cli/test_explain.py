@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,8 @@ from bulkmsg.reports import explain as text
 from bulkmsg.reports.explain_json import explanations
 from bulkmsg.rule_pages import Page
 
+# Of what grows with each new rule, the expected answers hold these.
+FEW = ("BM101", "BM106", "BM119", "BM301", "BM302", "BM407", "BM504")
 GOLDEN = Path(__file__).parent / "explain"
 
 
@@ -28,10 +31,14 @@ def named(*wanted: str) -> list[tuple[str, ...]]:
 
 def shown(name: str, width: int) -> list[str]:
     if name == "all":
-        return list(text.overview(list(rule_pages.pages().values()), width))
+        return list(text.overview([rule_pages.pages()[rule] for rule in FEW], width))
     lines: list[str] = []
     for each in explain([name]):
-        lines += [*text.rule(each, width), ""] if isinstance(each, Page) else [*text.field(each, width), ""]
+        if isinstance(each, Page):
+            lines += [*text.rule(each, width), ""]
+        else:
+            few = tuple(rule for rule in each.rules if rule in FEW)
+            lines += [*text.field(replace(each, rules=few), width), ""]
     return lines[:-1]
 
 
