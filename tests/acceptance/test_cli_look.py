@@ -91,6 +91,7 @@ def test_the_answers_of_several_files_add_up(good: Path, bad: Path) -> None:
     assert answer["counts"] == {"error": 2, "warning": 0, "note": 0}
     assert {each["file"] for each in answer["diagnostics"]} == {str(bad)}
     first = {"rule", "severity", "message", "hint", "file", "line", "column", "path", "key"}
+    first |= {"row", "column_name", "related"}
     assert set(answer["diagnostics"][0]) == first
 
 
