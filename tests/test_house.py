@@ -17,7 +17,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "engine journal gorgias.client progress reports",
         "review delivery",
         "plan retry",
-        "pacing gorgias.wire validation fields",
+        "pacing gorgias.wire validation fields bundle",
         "template schema readers",
         "batch credentials",
         "ports",
