@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 # What pip sees of the environment: nothing that points outside of the virtual environment.
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test bench clean
+.PHONY: demo test bench compare clean
 
 $(VENV)/made: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("bulkmsg needs Python 3.11 or newer, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
@@ -34,6 +34,16 @@ test: $(VENV)/made-test
 
 bench: $(VENV)/made-test
 	$(BIN)/python benchmarks/validate.py
+
+# Other validators, for docs/comparison.md only: nothing of ours needs them.
+$(VENV)/others: Makefile
+	$(PYTHON) -m venv $@
+	$@/bin/python -m pip --disable-pip-version-check --quiet install check-jsonschema==0.39.0 yamllint==1.38.0 \
+	  frictionless==5.21.0
+	touch $@
+
+compare: $(VENV)/made $(VENV)/others
+	$(BIN)/python benchmarks/compare.py --tools $(VENV)/others/bin
 
 clean:
 	rm -rf $(VENV) build dist

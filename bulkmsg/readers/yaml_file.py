@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Generator, Iterator
+from dataclasses import replace
 from typing import Any
 
 import yaml
@@ -30,7 +31,7 @@ from bulkmsg.readers.yaml_feed import MAX_ENTRY, YamlFeed
 from bulkmsg.readers.yaml_place import Anchor, YamlPlace, is_merge, position, restored
 from bulkmsg.readers.yaml_scalars import STARTERS, Refusal, collection_tag, plain, tagged
 from bulkmsg.readers.yaml_trouble import Complaint, explained
-from bulkmsg.source import Json, Node, Path, Place, Position, Spot
+from bulkmsg.source import Json, Node, Path, Place, Position, Spot, path_text
 
 HAS_LIBYAML = bool(yaml.__with_libyaml__)
 
@@ -230,7 +231,7 @@ class _Document:
         value = self._value(event, 2)
         place = self._place(event, position(name.start_mark))
         if self.findings or key is None:
-            yield from self._taken()
+            yield from self._taken((key,) if key is not None else ())
         elif streamed:
             at = position(event.start_mark)
             spot = Spot(self._name, at.line, at.column)
@@ -282,7 +283,7 @@ class _Document:
             self._begin(event)
             value = self._value(event, depth)
             if self.findings:
-                yield from self._taken()
+                yield from self._taken((*path, index))
             else:
                 yield self._node((*path, index), value, self._place(event))
             index += 1
@@ -309,9 +310,10 @@ class _Document:
         feed.closed_before = feed.closed
         feed.origin = mark
 
-    def _taken(self) -> list[Diagnostic]:
+    def _taken(self, path: Path = ()) -> list[Diagnostic]:
+        """The findings so far, all of them inside the value at `path`."""
         taken, self.findings = self.findings, []
-        return taken
+        return [replace(found, path=path_text(path)) for found in taken] if path else taken
 
     def _value(self, event: Event, depth: int) -> Json:
         """The value that begins with `event`, `depth` counts the levels if it is a collection."""
