@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bulkmsg.app.inspect import require_valid
-from bulkmsg.app.run import LOOPBACK_ACCOUNT, log_path, standing_answer
+from bulkmsg.app.prepare import LOOPBACK_ACCOUNT, log_path
+from bulkmsg.app.result import standing_answer
 from bulkmsg.batch import Header
 from bulkmsg.errors import InvalidBatch, LogUnusable, UsageError
 from bulkmsg.journal import Fold, log_exists, read_fold

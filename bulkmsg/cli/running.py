@@ -13,17 +13,9 @@ from pathlib import Path
 
 from bulkmsg.app import inspect
 from bulkmsg.app.history import History
-from bulkmsg.app.run import (
-    Prepared,
-    RunOptions,
-    RunResult,
-    Sending,
-    account_named,
-    idle,
-    prepare,
-    send,
-    utc_now,
-)
+from bulkmsg.app.prepare import Prepared, RunOptions, account_named, prepare
+from bulkmsg.app.result import RunResult
+from bulkmsg.app.run import Sending, idle, send, utc_now
 from bulkmsg.cli.event_lines import EventLines
 from bulkmsg.cli.following import next_command
 from bulkmsg.cli.plan import answer_plan, tell_warnings, usual_rate
