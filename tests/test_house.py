@@ -15,6 +15,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "cli",
         "app",
         "engine journal gorgias.client progress reports",
+        "desk",
         "review delivery",
         "plan retry",
         "pacing gorgias.wire validation fields bundle",
@@ -129,7 +130,7 @@ def test_each_library_has_one_door() -> None:
 
 def test_the_heart_knows_no_library_and_no_clock_but_its_loop() -> None:
     forbidden = {"time", "aiohttp", "socket", "threading", "subprocess"}
-    for name in ("engine", "delivery", "pacing", "retry", "plan", "review"):
+    for name in ("engine", "desk", "delivery", "pacing", "retry", "plan", "review"):
         assert forbidden.isdisjoint(_imports(ROOT / f"{name}.py")), name
 
 

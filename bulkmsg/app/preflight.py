@@ -9,7 +9,7 @@ from typing import Any
 from bulkmsg import delivery
 from bulkmsg.app.prepare import Prepared
 from bulkmsg.delivery import Look, Pause, Refusal, Sight, Step
-from bulkmsg.engine import Desk, Halt, Stopped, explore
+from bulkmsg.desk import Desk, Halt, Stopped, explore
 from bulkmsg.errors import ExitCode, LogUnusable
 from bulkmsg.gorgias import wire
 from bulkmsg.retry import backoff

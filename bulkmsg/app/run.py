@@ -21,7 +21,8 @@ from bulkmsg.app.sandbox_view import sandbox_view
 from bulkmsg.app.signals import SIGNALS, Listening
 from bulkmsg.app.target import client, target
 from bulkmsg.delivery import Policy
-from bulkmsg.engine import Desk, Engine, Halt
+from bulkmsg.desk import Desk, Halt
+from bulkmsg.engine import Engine
 from bulkmsg.errors import LogUnusable
 from bulkmsg.events import Event, Name, RunView
 from bulkmsg.journal import LogIdentity, ProgressLog, RunInfo

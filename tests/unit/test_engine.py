@@ -11,7 +11,8 @@ import pytest
 
 from bulkmsg import schema
 from bulkmsg.delivery import Policy
-from bulkmsg.engine import Desk, Engine, Halt
+from bulkmsg.desk import Desk, Halt
+from bulkmsg.engine import Engine
 from bulkmsg.errors import ExitCode, LogUnusable
 from bulkmsg.events import Name
 from bulkmsg.message import Kind, Message, Mode

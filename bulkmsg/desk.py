@@ -1,0 +1,198 @@
+"""The helpdesk at the account's pace: every request of a run passes here, waits for its turn, and is learned from.
+
+Knows requests and answers, nothing of messages and lanes; the time only through the event loop. Here a run is halted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import Callable, Generator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from bulkmsg.delivery import Look, Pause, Refusal, Sighting, Step
+from bulkmsg.errors import ExitCode
+from bulkmsg.events import Event, Name
+from bulkmsg.pacing import Pacer, retry_after_seconds
+from bulkmsg.ports import Contact, Helpdesk, Reply, Request, Sink
+from bulkmsg.retry import Breaker
+
+_INSTANT = 1e-6  # a wait so short that a clock may not move by it
+
+
+@dataclass(frozen=True, slots=True)
+class Halt:
+    """Why a run stops before its end."""
+
+    code: ExitCode
+    reason: str
+    hint: str = ""
+
+
+class Stopped(Exception):
+    """A lane meets the end of the run before its next request."""
+
+
+@dataclass
+class Desk:
+    """The helpdesk at the account's pace: every request passes here, alone or in company, and is counted.
+
+    Args:
+        concurrency: requests in flight at once; at 2 a second a handful hides the latency.
+        now_utc: the wall clock, for `Retry-After` dates only.
+    """
+
+    helpdesk: Helpdesk
+    pacer: Pacer
+    breaker: Breaker
+    sink: Sink
+    concurrency: int = 8
+    now_utc: Callable[[], datetime] = lambda: datetime.now(UTC)
+    requests: int = 0
+    throttled: int = 0
+    waiting: str = ""
+    halt: Halt | None = None
+    in_flight: int = 0
+    recent: deque[float] = field(default_factory=lambda: deque(maxlen=200))
+
+    def __post_init__(self) -> None:
+        self._turn = asyncio.Lock()
+        self._changed = asyncio.Event()
+        self._stopping = asyncio.Event()
+
+    def stop(self, halt: Halt) -> None:
+        """Let nothing new start; the first reason stays."""
+        if self.halt is None:
+            self.halt = halt
+        self._stopping.set()
+        self._changed.set()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait, but not beyond the end of the run.
+
+        Raises:
+            Stopped: the run is stopping.
+        """
+        try:
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+        except TimeoutError:
+            return
+        raise Stopped
+
+    async def _change_within(self, seconds: float) -> None:
+        self._changed.clear()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._changed.wait(), None if math.isinf(seconds) else seconds)
+
+    async def call(self, request: Request, before: Callable[[], None] | None = None) -> Reply:
+        """Send one request when its turn comes; `before` is done right before its first byte may leave.
+
+        Raises:
+            Stopped: the run is stopping; the request did not leave.
+            LogUnusable: `before` could not be recorded; the request did not leave.
+        """
+        loop = asyncio.get_running_loop()
+        async with self._turn:
+            await self._wait_for_turn(loop)
+            if before is not None:
+                before()
+            token = self.pacer.start(loop.time())
+            self.breaker.begin()
+            self.in_flight += 1
+        try:
+            reply = await self.helpdesk.call(request)
+        except BaseException:
+            self.pacer.lost(token, loop.time())
+            raise
+        finally:
+            self.in_flight -= 1
+            self._changed.set()
+        self._learn(token, reply, loop.time())
+        return reply
+
+    async def _wait_for_turn(self, loop: asyncio.AbstractEventLoop) -> None:
+        while self.halt is None:
+            now = loop.time()
+            wait = max(self.pacer.wait(now), self.breaker.wait(now))
+            if self.in_flight >= self.concurrency:
+                wait = math.inf
+            if wait < _INSTANT:
+                self.waiting = ""
+                return
+            self._say_waiting(now)
+            await self._change_within(wait)
+        raise Stopped
+
+    def _say_waiting(self, now: float) -> None:
+        pause = self.pacer.paused(now)
+        if pause > 0:
+            self.waiting = "the helpdesk asked for a pause"
+        elif self.breaker.is_open:
+            self.waiting = "the helpdesk does not answer"
+        else:
+            self.waiting = ""
+
+    def _learn(self, token: int, reply: Reply, now: float) -> None:
+        self.requests += 1
+        self.recent.append(now)
+        if reply.status == 429:
+            self.throttled += 1
+            pause = retry_after_seconds(reply.retry_after, self.now_utc())
+            self.pacer.throttled(token, now, pause, reply.used, reply.limit)
+            self.sink.tell(Event(Name.THROTTLED, fields={"seconds": round(pause, 3)}))
+        elif reply.contact is Contact.ANSWERED:
+            self.pacer.answered(token, now, reply.used, reply.limit)
+        else:
+            self.pacer.lost(token, now)
+        if reply.contact is Contact.ANSWERED and reply.status < 500:
+            self.breaker.good()
+        else:
+            self.breaker.bad(now)
+            if self.breaker.is_hopeless(now):
+                hint = "run the same command again when it is reachable: it goes on where it stopped"
+                self.stop(Halt(ExitCode.STOPPED, f"the helpdesk has not answered for long: {reply.reason}", hint))
+
+    def rate_now(self, now: float) -> float:
+        """Requests a second over the last 20 seconds."""
+        times = [time for time in self.recent if time > now - 20.0]
+        return len(times) / max(1.0, now - times[0]) if times else 0.0
+
+
+def refusal(status: int, error: str) -> Halt:
+    """Why a run stops when the helpdesk refuses our credentials or their rights."""
+    if status == 401:
+        hint = "check GORGIAS_EMAIL and GORGIAS_API_KEY (or GORGIAS_ACCESS_TOKEN), then run the same command again"
+        reason = "the helpdesk does not accept the credentials"
+    else:
+        hint = "give the key's user the right to write messages, or ask about the account's quota, then run again"
+        reason = "the helpdesk refused the right to do this"
+    said = f": {error}" if error else ""
+    return Halt(ExitCode.REFUSED, f"{reason} (HTTP {status}{said})", hint)
+
+
+async def explore(search: Generator[Step, Any, Sighting], desk: Desk) -> Sighting:
+    """Carry out a search that only reads, outside any lane.
+
+    Raises:
+        Stopped: the run is stopping.
+    """
+    answer: object = None
+    try:
+        while True:
+            step = search.send(answer)
+            answer = None
+            if isinstance(step, Look):
+                answer = await desk.call(step.request)
+            elif isinstance(step, Pause):
+                await desk.sleep(step.seconds)
+            elif isinstance(step, Refusal):
+                desk.stop(refusal(step.status, step.error))
+    except StopIteration as end:
+        found: Sighting = end.value
+        return found
+    finally:
+        search.close()
