@@ -20,17 +20,26 @@ from bulkmsg.events import Event, Name
 from bulkmsg.pacing import Pacer, retry_after_seconds
 from bulkmsg.ports import Contact, Helpdesk, Reply, Request, Sink
 from bulkmsg.retry import Breaker
+from bulkmsg.stopping import Deadline
 
+GO_ON = "run the same command again: it goes on where it stopped"
 _INSTANT = 1e-6  # a wait so short that a clock may not move by it
 
 
 @dataclass(frozen=True, slots=True)
 class Halt:
-    """Why a run stops before its end."""
+    """Why a run stops before its end.
+
+    Args:
+        mend: going on at once would meet the same again, so that the first thing to do is to look at the rejected.
+        done_is_done: it is nothing to tell if all was worked on by the time it took effect.
+    """
 
     code: ExitCode
     reason: str
     hint: str = ""
+    mend: bool = False
+    done_is_done: bool = False
 
 
 class Stopped(Exception):
@@ -43,7 +52,7 @@ class Desk:
 
     Args:
         concurrency: requests in flight at once; at 2 a second a handful hides the latency.
-        now_utc: the wall clock, for `Retry-After` dates only.
+        now_utc: the wall clock, for dates that others set: `Retry-After`, and a time of day at which to stop.
     """
 
     helpdesk: Helpdesk
@@ -63,13 +72,42 @@ class Desk:
         self._turn = asyncio.Lock()
         self._changed = asyncio.Event()
         self._stopping = asyncio.Event()
+        self._deadlines: tuple[Deadline, ...] = ()
+        self._told: list[Callable[[Halt], None]] = []
 
     def stop(self, halt: Halt) -> None:
         """Let nothing new start; the first reason stays."""
-        if self.halt is None:
-            self.halt = halt
+        if self.halt is not None:
+            return
+        self.halt = halt
         self._stopping.set()
         self._changed.set()
+        for tell in self._told:
+            tell(halt)
+
+    def when_stopped(self, tell: Callable[[Halt], None]) -> None:
+        """Have the halt told at the moment when it comes."""
+        self._told.append(tell)
+
+    async def until_stopped(self) -> None:
+        """Wait for the halt."""
+        await self._stopping.wait()
+
+    def keep(self, deadlines: tuple[Deadline, ...]) -> None:
+        """Stop when the first of them has come: what sleeps is woken, and what would start looks again itself."""
+        self._deadlines = deadlines
+        loop = asyncio.get_running_loop()
+        for each in deadlines:
+            loop.call_at(each.at, self._time_is_up, each)
+        self._look_at_the_time(loop.time())
+
+    def _look_at_the_time(self, now: float) -> None:
+        for each in self._deadlines:
+            if each.is_over(now, self.now_utc()):
+                self._time_is_up(each)
+
+    def _time_is_up(self, deadline: Deadline) -> None:
+        self.stop(Halt(ExitCode.STOPPED, deadline.reason, GO_ON, done_is_done=True))
 
     async def sleep(self, seconds: float) -> None:
         """Wait, but not beyond the end of the run.
@@ -117,6 +155,9 @@ class Desk:
     async def _wait_for_turn(self, loop: asyncio.AbstractEventLoop) -> None:
         while self.halt is None:
             now = loop.time()
+            self._look_at_the_time(now)  # its timer may be late, where the loop was busy or the machine asleep
+            if self.halt is not None:
+                break
             wait = max(self.pacer.wait(now), self.breaker.wait(now))
             if self.in_flight >= self.concurrency:
                 wait = math.inf

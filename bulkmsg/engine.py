@@ -26,10 +26,13 @@ from bulkmsg.plan import Action, decide, seconds_left
 from bulkmsg.ports import Intent, Journal, Reply, Request, Sink
 from bulkmsg.retry import judge
 from bulkmsg.source import Json
+from bulkmsg.stopping import ErrorBudget, ErrorLimit, OnRejection, reason_of
 
 # Messages read ahead for lanes that are busy: enough to keep the pace through long threads, never the batch.
 LOOK_AHEAD = 1000
 LOOK_AHEAD_BYTES = 32_000_000
+# Messages read in one go. Where the next hundred thousand are there already, signals and lanes must still be served.
+_BREATH = 100
 DRAIN_SECONDS = 30.0
 
 
@@ -52,6 +55,8 @@ class Engine:
         standing: what the progress log says of a key.
         last_created: the newest message that the log says was created, for trusting look-ups.
         tally: where the selected messages stand at the start; it is kept up to date.
+        errors: how many rejected and failed messages the run bears; by itself any number.
+        on_rejection: what a rejected message means for those behind it.
     """
 
     desk: Desk
@@ -63,6 +68,8 @@ class Engine:
     last_created: Standing | None = None
     retry_rejected: bool = False
     random: Random = field(default_factory=Random)
+    errors: ErrorBudget = field(default_factory=lambda: ErrorBudget(ErrorLimit(), 0))
+    on_rejection: OnRejection = OnRejection.HOLD_TICKET
 
     def __post_init__(self) -> None:
         self._lanes: dict[str, Lane] = {}
@@ -76,6 +83,9 @@ class Engine:
         self._trust_lock = asyncio.Lock()
         self._flying: dict[str, tuple[Message, int]] = {}
         self._started = 0.0
+        self._unfinished = False
+        self._overdrawn: Halt | None = None
+        self.desk.when_stopped(lambda halt: self._room.set())
         self.duplicates: list[tuple[str, tuple[int, ...]]] = []
         self.bug: BaseException | None = None
 
@@ -91,17 +101,28 @@ class Engine:
         await self._drain()
         if self.bug is not None:
             raise self.bug
-        return self.desk.halt
+        return self._why_it_ended()
+
+    def _why_it_ended(self) -> Halt | None:
+        halt = self.desk.halt
+        if halt is not None and halt is self._overdrawn:
+            return self._too_many_errors()  # with what was in flight when it stopped
+        if halt is not None and halt.done_is_done and not self._unfinished:
+            return None
+        return halt
 
     async def _feed(self, messages: Iterator[Message]) -> None:
-        for message in messages:
+        for number, message in enumerate(messages):
+            if number % _BREATH == 0:
+                await asyncio.sleep(0)
+            if self.desk.halt is not None:
+                self._unfinished = True
+                return
             standing = self.standing(message.key)
             if decide(message, standing, retry_rejected=self.retry_rejected) is Action.KEEP:
                 continue
             lane = message.ticket.lane
             await self._wait_for_room(lane)
-            if self.desk.halt is not None:
-                return
             self._enqueue(lane, message)
 
     async def _wait_for_room(self, lane: str) -> None:
@@ -136,6 +157,7 @@ class Engine:
 
     def abandon(self) -> None:
         """Give up what is in flight: each lane records its message as in doubt and ends."""
+        self._unfinished = True
         for task in set(self._tasks):
             task.cancel()
 
@@ -150,13 +172,14 @@ class Engine:
                 self._room.set()
                 await self._one(lane, message)
         except Stopped:
-            pass
+            self._unfinished = True
         except LogUnusable as error:
             self.desk.stop(Halt(error.exit_code, error.message, error.hint))
         except Exception as error:  # a bug: stop everything gently and let the roof tell it
             self.bug = error
             self.desk.stop(Halt(ExitCode.BUG, "an error inside bulkmsg"))
         finally:
+            self._unfinished = self._unfinished or bool(lane.waiting)
             if lane.blocked:
                 self._blocked.add(lane.name)
             self._lanes.pop(lane.name, None)
@@ -165,7 +188,7 @@ class Engine:
     async def _one(self, lane: Lane, message: Message) -> None:
         standing = self.standing(message.key)
         if decide(message, standing, retry_rejected=self.retry_rejected) is Action.LEAVE:
-            lane.blocked = True
+            lane.blocked = lane.blocked or self._holds_back(State.REJECTED)
             return
         if lane.blocked and standing.state not in (State.INTENDED, State.IN_DOUBT):
             self._settle(message, standing, standing.attempt, Outcome(State.HELD_BACK))
@@ -175,8 +198,27 @@ class Engine:
         if outcome.state is State.PENDING:
             return
         self._settle(message, standing, attempt, outcome)
-        if outcome.state is not State.CREATED:
-            lane.blocked = True
+        lane.blocked = lane.blocked or self._holds_back(outcome.state)
+        self._mind(outcome)
+
+    def _holds_back(self, state: State) -> bool:
+        """Whether a message that ended so keeps those behind it waiting. One that may yet arrive always does."""
+        if state is State.REJECTED:
+            return self.on_rejection is not OnRejection.CONTINUE
+        return state is not State.CREATED
+
+    def _mind(self, outcome: Outcome) -> None:
+        """End the run where the user's rules say so."""
+        self.errors.count(outcome)
+        if self.errors.is_spent and self.desk.halt is None:
+            self._overdrawn = self._too_many_errors()
+            self.desk.stop(self._overdrawn)
+        elif outcome.state is State.REJECTED and self.on_rejection is OnRejection.STOP:
+            said = f"a message was rejected, and --on-rejection says stop: {reason_of(outcome)}"
+            self.desk.stop(Halt(ExitCode.STOPPED, said, self.errors.hint, mend=True))
+
+    def _too_many_errors(self) -> Halt:
+        return Halt(ExitCode.STOPPED, self.errors.told, self.errors.hint, mend=True)
 
     async def _converse(self, conversation: Conversation, message: Message, attempt: int) -> tuple[Outcome, int]:
         answer: object = None
@@ -309,7 +351,9 @@ class Engine:
         rate = self.desk.pacer.rate
         elapsed = now - self._started
         waiting = self.desk.waiting
-        if not waiting and self._parked and self._parked == len(self._lanes):
+        if self.desk.halt is not None:
+            waiting = "for the requests in flight, then it stops"
+        elif not waiting and self._parked and self._parked == len(self._lanes):
             waiting = "looking for messages in doubt"
         return RunView(
             total=self.tally.total,

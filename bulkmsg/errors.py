@@ -7,7 +7,8 @@ stops a whole command. The tree, with the exit code that the roof gives each one
       UsageError                 2 the command line contradicts itself or names what does not exist
       InvalidBatch               3 the batch is invalid, unreadable or changed; carries its diagnostics
       Refused                    4 credentials, rights, wrong account, sending without consent
-      LogUnusable                7 the progress log is missing, locked, damaged, or cannot be written
+      LogUnusable                7 the progress log is missing, damaged, or cannot be written
+        LogInUse                 7 another run uses it, or may still use it
 """
 
 from __future__ import annotations
@@ -91,3 +92,7 @@ class Refused(BulkmsgError):
 
 class LogUnusable(BulkmsgError):
     exit_code = ExitCode.LOG
+
+
+class LogInUse(LogUnusable):
+    """Another run uses the log, or was left open on another machine and may."""

@@ -84,12 +84,14 @@ def review(
     *,
     limit: int | None = None,
     retry_rejected: bool = False,
+    rejections_hold: bool = True,
     first_run: bool = False,
 ) -> Review:
     """Look at the whole batch and the whole log.
 
     Args:
         standing, mark, unmarked: the folded log's word on a key, noting that the batch holds it, and what is left.
+        rejections_hold: a rejection that stays as it is keeps the rest of its ticket waiting.
         first_run: there is no log, so nothing can have been edited, and nothing needs to be remembered.
     """
     found = Review(Tally(0))
@@ -110,7 +112,10 @@ def review(
             if len(chosen) >= limit:
                 continue
             chosen.add(lane)
-        _count(found, message, where, people, retry_rejected)
+        action = decide(message, where, retry_rejected=retry_rejected)
+        if action is Action.LEAVE and rejections_hold:
+            found.blocked.add(lane)
+        _count(found, message, where, action, people)
     found.people = len(people)
     _see_removed(found, unmarked(), fresh)
     return found
@@ -123,15 +128,12 @@ def _whereabouts(where: Standing) -> str:
     return f" ({message}ticket {where.ticket_id})"
 
 
-def _count(found: Review, message: Message, where: Standing, people: set[int], retry_rejected: bool) -> None:
+def _count(found: Review, message: Message, where: Standing, action: Action, people: set[int]) -> None:
     found.first = found.first or message
     found.last = message
     found.tally.total += 1
     state = where.state if where.state in COUNTED else State.IN_DOUBT
     found.tally.counts[state] += 1
-    action = decide(message, where, retry_rejected=retry_rejected)
-    if action is Action.LEAVE:
-        found.blocked.add(message.ticket.lane)
     if action is Action.SEND and message.ticket.lane in found.blocked:
         return
     found.to_send += action is Action.SEND

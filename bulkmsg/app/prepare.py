@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from bulkmsg.outcome import UNTOUCHED
 from bulkmsg.plan import Plan
 from bulkmsg.review import Review, review
 from bulkmsg.settings import SANDBOX_ACCOUNT, Credentials, InDoubt, Rate, check_account, check_base_url
+from bulkmsg.stopping import USUAL_ERRORS, ErrorLimit, Moment, OnRejection, Stretch
 from bulkmsg.validation.header import read_header
 from bulkmsg.validation.survey import BatchFile, Survey, messages, survey
 
@@ -34,6 +36,8 @@ class RunOptions:
         limit: only the first so many tickets of the batch.
         settle: seconds after which the helpdesk shows an accepted message in its listings.
         timeout: seconds for one request.
+        max_errors, max_duration, stop_at, on_rejection: when the run ends before its end.
+        takeover: a log that a run on another machine left open may be gone on with.
     """
 
     account: str | None = None
@@ -50,6 +54,11 @@ class RunOptions:
     retry_rejected: bool = False
     allow_changed: bool = False
     allow_removed: bool = False
+    max_errors: ErrorLimit = USUAL_ERRORS
+    max_duration: Stretch | None = None
+    stop_at: Moment | None = None
+    on_rejection: OnRejection = OnRejection.HOLD_TICKET
+    takeover: bool = False
     flags: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -116,6 +125,7 @@ class Prepared:
             fold.unmarked if fold else lambda: iter(()),
             limit=self.options.limit,
             retry_rejected=self.options.retry_rejected,
+            rejections_hold=self.options.on_rejection is not OnRejection.CONTINUE,
             first_run=fold is None,
         )
 
@@ -154,7 +164,8 @@ def prepare(batch: BatchFile, options: RunOptions, now: Callable[[], datetime]) 
     path = log_path(batch.path, account, options.progress_log)
     identity = LogIdentity(account, header.mode, header.name, __version__)
     # The log is locked before the long reading: a second run on it must hear so at once.
-    log = ProgressLog.open(path, identity, now) if log_exists(path) and not options.sandbox else None
+    host = None if options.takeover else socket.gethostname()
+    log = ProgressLog.open(path, identity, now, host=host) if log_exists(path) and not options.sandbox else None
     try:
         seen = survey(batch, now=now())
         require_valid(seen, batch.name)

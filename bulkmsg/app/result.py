@@ -45,7 +45,12 @@ def standing_answer(told: Counted, exit_code: int | None) -> dict[str, Json]:
 
 @dataclass(frozen=True)
 class RunResult:
-    """How a run ended. `counts` add up to `total`."""
+    """How a run ended. `counts` add up to `total`.
+
+    Args:
+        reason, hint: why it stopped early, and what to do; empty where it came to its end.
+        mend: it stopped because of messages that did not arrive, so these are to be looked at first.
+    """
 
     batch: str
     total: int
@@ -57,6 +62,7 @@ class RunResult:
     log: Path
     reason: str = ""
     hint: str = ""
+    mend: bool = False
     duplicates: tuple[tuple[str, tuple[int, ...]], ...] = ()
     more_possible: Rate | None = None
     sandbox: dict[str, Json] | None = None

@@ -6,7 +6,7 @@ import asyncio
 import secrets as random_source
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ from bulkmsg.app.sandbox_view import sandbox_view
 from bulkmsg.app.signals import SIGNALS, Listening
 from bulkmsg.app.target import client, target
 from bulkmsg.delivery import Policy
-from bulkmsg.desk import Desk, Halt
+from bulkmsg.desk import GO_ON, Desk, Halt
 from bulkmsg.engine import Engine
 from bulkmsg.errors import LogUnusable
 from bulkmsg.events import Event, Name, RunView
@@ -32,6 +32,7 @@ from bulkmsg.ports import Sink
 from bulkmsg.retry import Breaker
 from bulkmsg.review import select
 from bulkmsg.source import Json
+from bulkmsg.stopping import ErrorBudget, deadlines
 
 
 def idle(prepared: Prepared) -> RunResult | None:
@@ -66,7 +67,6 @@ class Sending:
     engine: Engine | None = None
     desk: Desk | None = None
     _signals: int = 0
-    _task: asyncio.Task[Any] | None = None
     _began: float = 0.0
 
     async def send(self) -> RunResult:
@@ -78,24 +78,26 @@ class Sending:
         """
         options = self.prepared.options
         self._began = asyncio.get_running_loop().time()
+        ends = deadlines(self._began, self.now(), options.max_duration, options.stop_at)
         async with AsyncExitStack() as stack:
             base, credentials, assumed, sandbox = await stack.enter_async_context(target(self.prepared))
             helpdesk = await stack.enter_async_context(client(base, credentials, options.timeout))
             stack.enter_context(Listening(self._on_signal))
             pacer = Pacer(assumed, options.rate)
-            self.desk = Desk(helpdesk, pacer, Breaker(), self.sink, options.concurrency)
-            try:
-                self._task = asyncio.current_task()
-                user = await who_we_are(self.desk, self.prepared, self.random)
-                if self.prepared.log is None and self.desk.halt is None:
-                    await look_for_lost_log(self.desk, self.prepared, self.random)
-            except asyncio.CancelledError:
-                if self.desk.halt is None:
-                    raise
+            self.desk = Desk(helpdesk, pacer, Breaker(), self.sink, options.concurrency, self.now)
+            self.desk.when_stopped(self._tell_stop)
+            self.desk.keep(ends)
+            user = await _unless_stopped(self.desk, self._preflight(self.desk))
             if self.desk.halt is not None:
                 return self._result(self.desk.halt)
             result = await self._run(user)
             return result if sandbox is None else replace(result, sandbox=sandbox_view(sandbox))
+
+    async def _preflight(self, desk: Desk) -> int | None:
+        user = await who_we_are(desk, self.prepared, self.random)
+        if self.prepared.log is None and desk.halt is None:
+            await look_for_lost_log(desk, self.prepared, self.random)
+        return user
 
     async def _run(self, user: int | None) -> RunResult:
         prepared, desk = self.prepared, self.desk
@@ -122,6 +124,8 @@ class Sending:
             fold.last_created,
             prepared.options.retry_rejected,
             self.random,
+            ErrorBudget(prepared.options.max_errors, prepared.review.to_send + prepared.review.to_settle),
+            prepared.options.on_rejection,
         )
         self.sink.tell(Event(Name.RUN_STARTED, fields={"total": prepared.review.tally.total}))
         halt = await self._watched(self.engine)
@@ -154,6 +158,7 @@ class Sending:
             seconds=asyncio.get_running_loop().time() - self._began,
             reason=halt.reason if halt else "",
             hint=halt.hint if halt else "",
+            mend=halt.mend if halt else False,
             duplicates=tuple(engine.duplicates) if engine else (),
             more_possible=desk.pacer.more_possible,
         )
@@ -175,18 +180,31 @@ class Sending:
     def _on_signal(self, number: signal.Signals) -> None:
         """The first lets nothing new start; the second gives up what is in flight."""
         self._signals += 1
-        if self.desk is None:
-            return
-        if self._signals == 1:
-            flying = self.desk.in_flight
-            waits = f"; waiting up to 30 s for {flying} request{'s' if flying != 1 else ''} in flight" if flying else ""
-            self.watcher.note(f"stopping ({number.name}){waits}. Again to stop at once.")
-            hint = "run the same command again to go on"
-            self.desk.stop(Halt(SIGNALS[number], f"stopped by {number.name}", hint))
+        if self.desk is not None and self._signals == 1:
+            self.desk.stop(Halt(SIGNALS[number], f"stopped by {number.name}", GO_ON))
         elif self.engine is not None:
             self.engine.abandon()
-        elif self._task is not None:
-            self._task.cancel()
+
+    def _tell_stop(self, halt: Halt) -> None:
+        """Say at once why nothing new starts; the summary comes when what is in flight has its answer."""
+        flying = self.desk.in_flight if self.desk and self.engine else 0
+        if flying:
+            waits = f"waiting up to 30 s for {flying} request{'s' if flying != 1 else ''} in flight"
+            again = "; Ctrl-C once more stops at once" if self._signals else ""
+            self.watcher.note(f"stopping ({halt.reason}): {waits}{again}")
+
+
+async def _unless_stopped(desk: Desk, asking: Coroutine[Any, Any, int | None]) -> int | None:
+    """What was asked; given up at once when the run stops, since questions leave nothing to be recorded."""
+    asked = asyncio.create_task(asking)
+    stopped = asyncio.create_task(desk.until_stopped())
+    await asyncio.wait({asked, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if not asked.done():
+        asked.cancel()
+    with suppress(asyncio.CancelledError):
+        return await asked
+    return None
 
 
 def send(sending: Sending) -> RunResult:

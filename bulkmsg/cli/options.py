@@ -6,13 +6,14 @@ import os
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.core import ParameterSource
 
-from bulkmsg import settings
+from bulkmsg import settings, stopping
 from bulkmsg.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,12 +24,13 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 Decorator = Callable[[Decorated], Decorated]
 
 # What decides whom is written to is said with the command itself: a forgotten variable must not say it.
-_NEVER_FROM_ENVIRONMENT = frozenset({"mode", "allow-send", "yes"})
+# So is what vouches for something at that moment: that no other machine goes on with the log.
+_NEVER_FROM_ENVIRONMENT = frozenset({"mode", "allow-send", "yes", "takeover"})
 
 
 ENVIRONMENT = (
-    "Every flag but --mode, --allow-send and --yes can also be set in the environment: BULKMSG_RATE is --rate, "
-    "BULKMSG_PROGRESS_LOG is --progress-log."
+    "Every flag but --mode, --allow-send, --yes and --takeover can also be set in the environment: BULKMSG_RATE is "
+    "--rate, BULKMSG_PROGRESS_LOG is --progress-log."
 )
 
 
@@ -70,6 +72,10 @@ def _some_seconds(text: str) -> float:
     return seconds
 
 
+def _moment(text: str) -> stopping.Moment:
+    return stopping.parse_stop_at(text, datetime.now(UTC))
+
+
 def _delimiter(text: str) -> str:
     meant = {"\\t": "\t", "tab": "\t"}.get(text, text)
     if len(meant) != 1:
@@ -80,6 +86,9 @@ def _delimiter(text: str) -> str:
 RATE = _Parsed("rate", settings.parse_rate)
 DURATION = _Parsed("duration", _seconds)
 TIMEOUT = _Parsed("duration", _some_seconds)
+ERRORS = _Parsed("errors", stopping.parse_error_limit)
+STRETCH = _Parsed("duration", stopping.parse_stretch)
+MOMENT = _Parsed("time", _moment)
 DELIMITER = _Parsed("character", _delimiter)
 
 # The flags that say which batch is meant and how to read it: they belong to the next command as well.

@@ -11,7 +11,10 @@ from click.core import ParameterSource
 from bulkmsg.cli.options import (
     DURATION,
     ENVIRONMENT,
+    ERRORS,
+    MOMENT,
     RATE,
+    STRETCH,
     TIMEOUT,
     BatchArgs,
     batch_options,
@@ -20,6 +23,7 @@ from bulkmsg.cli.options import (
     take_batch,
 )
 from bulkmsg.settings import Rate
+from bulkmsg.stopping import ErrorLimit, Moment, OnRejection, Stretch
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,11 @@ class RunArgs:
     retry_rejected: bool
     allow_changed: bool
     allow_removed: bool
+    max_errors: ErrorLimit | None
+    max_duration: Stretch | None
+    stop_at: Moment | None
+    on_rejection: str
+    takeover: bool
     format: str
     events: str | None
     progress: str
@@ -76,6 +85,30 @@ class RunArgs:
 @option("--retry-rejected", is_flag=True, help="Send rejected messages again although they are as they were.")
 @option("--allow-changed", is_flag=True, help="Go on although sent messages were changed; they stay as they were sent.")
 @option("--allow-removed", is_flag=True, help="Go on although sent messages were taken out of the batch.")
+@option(
+    "--max-errors",
+    type=ERRORS,
+    metavar="N|N%",
+    help="Stop once more than N messages, or N % of them, were rejected or failed. "
+    "[default: 25 in a row, or 5% after the first 200]",
+)
+@option("--max-duration", type=STRETCH, metavar="2h", help="Start nothing more after this long.")
+@option(
+    "--stop-at",
+    type=MOMENT,
+    metavar="18:00",
+    help="Start nothing more from then on, by this machine's clock; the next 18:00, or a date: 2026-11-22T18:00.",
+)
+@option(
+    "--on-rejection",
+    type=click.Choice([each.value for each in OnRejection]),
+    default=OnRejection.HOLD_TICKET.value,
+    show_default=True,
+    help="What a rejected message means: the rest of its ticket waits, or goes on, or the run stops.",
+)
+@option(
+    "--takeover", is_flag=True, help="Go on with a log that a run on another machine left open. It must have ended."
+)
 @option(
     "--in-doubt",
     type=click.Choice(["resend", "hold"]),

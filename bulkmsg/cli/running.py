@@ -16,6 +16,7 @@ from bulkmsg.app.history import History
 from bulkmsg.app.prepare import Prepared, RunOptions, account_named, prepare
 from bulkmsg.app.result import RunResult
 from bulkmsg.app.run import Sending, idle, send, utc_now
+from bulkmsg.app.signals import Interrupted, interruptible
 from bulkmsg.cli.event_lines import EventLines
 from bulkmsg.cli.following import next_command
 from bulkmsg.cli.plan import answer_plan, tell_warnings, usual_rate
@@ -23,7 +24,7 @@ from bulkmsg.cli.run import RunArgs
 from bulkmsg.cli.shell import tell
 from bulkmsg.cli.terminal import Terminal
 from bulkmsg.credentials import from_environment
-from bulkmsg.errors import BulkmsgError, ExitCode, InvalidBatch, LogUnusable, Refused, UsageError
+from bulkmsg.errors import BulkmsgError, ExitCode, InvalidBatch, LogInUse, Refused, UsageError
 from bulkmsg.events import Event, RunView
 from bulkmsg.message import Mode
 from bulkmsg.outcome import State
@@ -34,6 +35,7 @@ from bulkmsg.reports import json, text
 from bulkmsg.reports.text import Trouble
 from bulkmsg.reports.words import count, people, rate_words, standing, visible
 from bulkmsg.settings import SANDBOX_ACCOUNT, Credentials, InDoubt, check_base_url
+from bulkmsg.stopping import USUAL_ERRORS, OnRejection
 
 _TROUBLES_SHOWN = 10
 
@@ -41,7 +43,11 @@ _TROUBLES_SHOWN = 10
 def run(args: RunArgs, terminal: Terminal) -> ExitCode:
     """Carry out the command; errors are told here, so that the last line can name the next command."""
     try:
-        return _dry_run(args, terminal) if args.dry_run else _run(args, terminal)
+        with interruptible():
+            return _dry_run(args, terminal) if args.dry_run else _run(args, terminal)
+    except Interrupted as error:
+        terminal.say(f"{error}; nothing is in flight", f"next: {args.batch.command('run')}")
+        return error.exit_code
     except BulkmsgError as error:
         tell(error, terminal)
         following = _after(error, args)
@@ -60,7 +66,7 @@ def _after(error: BulkmsgError, args: RunArgs) -> str:
     if isinstance(error, InvalidBatch) and error.diagnostics:
         unread = any(found.rule == "BM101" and found.file == args.batch.path for found in error.diagnostics)
         return "" if unread else args.batch.command("validate")
-    if isinstance(error, LogUnusable) and "another run" in error.message:
+    if isinstance(error, LogInUse):
         return args.batch.command("status")
     return args.batch.command("run")
 
@@ -129,6 +135,11 @@ def _options(args: RunArgs, base_url: str | None, credentials: Credentials | Non
         retry_rejected=args.retry_rejected,
         allow_changed=args.allow_changed,
         allow_removed=args.allow_removed,
+        max_errors=args.max_errors or USUAL_ERRORS,
+        max_duration=args.max_duration,
+        stop_at=args.stop_at,
+        on_rejection=OnRejection(args.on_rejection),
+        takeover=args.takeover,
         flags=args.flags,
     )
 
@@ -195,8 +206,18 @@ def _announce(args: RunArgs, prepared: Prepared, terminal: Terminal) -> None:
         number = found.to_send + found.to_settle
         time = text.about(spoken_duration(seconds_for(number, rate)))
         terminal.say(f"to do: {count(number, 'message')}{looks}; {time} at {rate_words(rate)}")
-    terminal.say(*_who_is_mailed(args, prepared))
+    terminal.say(*_latest_end(args), *_who_is_mailed(args, prepared))
     terminal.say(f"progress log: {prepared.path}")
+
+
+def _latest_end(args: RunArgs) -> Iterator[str]:
+    ends = [f"after {args.max_duration}"] if args.max_duration else []
+    if args.stop_at:
+        left = spoken_duration((args.stop_at.at - utc_now()).total_seconds())
+        ends.append(f"at {args.stop_at} (in {left})")
+    if ends:
+        whichever = ", whichever comes first" if len(ends) > 1 else " at the latest"
+        yield f"it stops {' or '.join(ends)}{whichever}; running it again goes on"
 
 
 def _who_is_mailed(args: RunArgs, prepared: Prepared) -> Iterator[str]:
@@ -325,6 +346,8 @@ def _next(args: RunArgs, result: RunResult) -> str:
         batch = replace(args.batch, typed=tuple(pair for pair in args.batch.typed if pair[0] != "--progress-log"))
         if result.exit_code is ExitCode.OK:
             return batch.command("run")
-        following = next_command(batch, result.counts, "--progress-log", str(result.log))
+        following = next_command(batch, result.counts, "--progress-log", str(result.log), mend=result.mend)
         return batch.command("run", "--sandbox") if following.startswith("bulkmsg run") else following
-    return next_command(args.batch, result.counts)
+    if result.reason and not result.mend:
+        return args.batch.command("run")
+    return next_command(args.batch, result.counts, mend=result.mend)

@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn, Protocol
 
-from bulkmsg.errors import LogUnusable
+from bulkmsg.errors import LogInUse, LogUnusable
 from bulkmsg.journal.records import MAX_LINE, visible
 
 RESERVE_BYTES = 65_536
@@ -214,7 +214,7 @@ def _lock(fd: int, path: Path) -> None:
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise LogUnusable(
+        raise LogInUse(
             f"the progress log {shown(path)} is locked: another run is using it",
             "nothing was sent by this one; wait for the other or stop it; `bulkmsg status` shows how it goes",
         ) from None

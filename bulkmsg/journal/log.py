@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 
-from bulkmsg.errors import LogUnusable
+from bulkmsg.errors import LogInUse, LogUnusable
 from bulkmsg.journal import records
 from bulkmsg.journal.append import Appender, Health
 from bulkmsg.journal.files import (
@@ -91,12 +91,18 @@ class ProgressLog:
         return log
 
     @classmethod
-    def open(cls, path: Path, identity: LogIdentity, now: Clock, disk: Disk = _REAL_DISK) -> ProgressLog:
+    def open(
+        cls, path: Path, identity: LogIdentity, now: Clock, disk: Disk = _REAL_DISK, *, host: str | None = None
+    ) -> ProgressLog:
         """Go on with a log: lock it, fold it, cut a torn tail.
 
+        Args:
+            host: this machine's name: a log that a run on another one left open is refused, untouched, since the
+                lock cannot tell whether that run still goes on. None takes it over.
+
         Raises:
-            LogUnusable: missing, in use, damaged, of another batch or a newer format, or it cannot be
-            written.
+            LogInUse: another run uses it, or may.
+            LogUnusable: missing, damaged, of another batch or a newer format, or it cannot be written.
         """
         with ExitStack() as undo:
             reserve = _with_reserve(path, disk, undo)
@@ -104,6 +110,8 @@ class ProgressLog:
             undo.callback(os.close, fd)
             found = _scan(fd, path)
             _demand_identity(found.fold.header, identity, path)
+            if host is not None:
+                _demand_ended_or_ours(found.fold, host, path)
             log = cls(path, fd, reserve, _recover(fd, found, path, disk), now, disk)
             undo.pop_all()
         return log
@@ -201,6 +209,18 @@ def _recover(fd: int, found: Scan, path: Path, disk: Disk) -> Scan:
             raise OSError(28, "No space left on device")
         disk.fsync(fd)
     return Scan(found.fold, found.end if found.ended else found.end + 1, found.last_sum)
+
+
+def _demand_ended_or_ours(fold: Fold, host: str, path: Path) -> None:
+    run = fold.last_run
+    if run is None or fold.last_end is not None or run.host == records.discreet(host):
+        return
+    raise LogInUse(
+        f"the progress log {shown(path)} was left open by a run on another machine, {run.host}; this one is "
+        f"{records.discreet(host)}",
+        "nothing was sent; make sure that the run there has ended, and that this log is its newest copy; then add "
+        "--takeover: what was in flight there is looked for before anything is sent again",
+    )
 
 
 def _demand_identity(header: LogIdentity, wanted: LogIdentity, path: Path) -> None:

@@ -7,7 +7,6 @@ one place that says what may stand in the log, so it is also here that addresses
 
 from __future__ import annotations
 
-import re
 from binascii import hexlify
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 
 from bulkmsg import json_text
-from bulkmsg.message import Mode, log_name
+from bulkmsg.message import Mode, log_name, without_addresses
 from bulkmsg.outcome import COUNTED, Outcome, State
 from bulkmsg.ports import Intent, RetryVerdict
 from bulkmsg.source import Json
@@ -28,9 +27,6 @@ MAX_TEXT = 300
 _SUM_FIELD = b',"sum":"'
 _END = b'"}\n'
 _TAIL = len(_SUM_FIELD) + 32 + len(_END)
-# Whatever hangs together around an @, in the ways it may be written in an answer's text.
-_ADDRESS_PART = re.compile(r"[^\s<>()\[\],;:\"']+")
-_AT = re.compile(r"@|%40|\\u0040|&#64;|\uff20", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -126,8 +122,7 @@ def visible(text: str) -> str:
 
 def discreet(text: str) -> str:
     """A text as the log may hold it: no address, nothing invisible, at most 300 characters."""
-    hidden = _ADDRESS_PART.sub(lambda part: "[address]" if _AT.search(part.group()) else part.group(), text)
-    shown = visible(hidden)
+    shown = visible(without_addresses(text))
     return shown if len(shown) <= MAX_TEXT else shown[: MAX_TEXT - 1] + "…"
 
 

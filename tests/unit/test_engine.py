@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from random import Random
 from typing import Any
 
@@ -21,6 +21,7 @@ from bulkmsg.pacing import Pacer
 from bulkmsg.ports import Silence
 from bulkmsg.retry import Breaker
 from bulkmsg.settings import InDoubt, Rate
+from bulkmsg.stopping import Deadline, ErrorBudget, ErrorLimit, OnRejection
 from tests.fakes import (
     FakeHelpdesk,
     FakeJournal,
@@ -50,6 +51,11 @@ class Case:
         self.rate: Rate = options.pop("rate", FAST)
         self.last: Standing | None = options.pop("last", None)
         self.seed: int = options.pop("seed", 1)
+        self.errors: ErrorLimit = options.pop("errors", ErrorLimit())
+        self.on_rejection: OnRejection = options.pop("on_rejection", OnRejection.HOLD_TICKET)
+        self.retry_rejected: bool = options.pop("retry_rejected", False)
+        self.concurrency: int = options.pop("concurrency", 8)
+        self.ends: Callable[[float], tuple[Deadline, ...]] = options.pop("ends", lambda now: ())
         self.sink = Silence()
         self.halt: Halt | None = None
         self.seconds = 0.0
@@ -61,7 +67,8 @@ class Case:
         for item in self.messages:
             state = self.journal.standing(item.key).state
             tally.counts[State.IN_DOUBT if state is State.INTENDED else state] += 1
-        self.desk = Desk(self.helpdesk, Pacer(self.rate), Breaker(), self.sink)
+        self.desk = Desk(self.helpdesk, Pacer(self.rate), Breaker(), self.sink, self.concurrency)
+        self.desk.keep(self.ends(asyncio.get_running_loop().time()))
         self.engine = Engine(
             self.desk,
             self.journal,
@@ -70,7 +77,10 @@ class Case:
             lambda key: before.get(key, Standing()),
             tally,
             self.last,
-            random=Random(self.seed),
+            self.retry_rejected,
+            Random(self.seed),
+            ErrorBudget(self.errors, len(self.messages)),
+            self.on_rejection,
         )
         started = asyncio.get_running_loop().time()
         self.halt = await self.engine.run(iter(self.messages))

@@ -1,0 +1,279 @@
+"""When a run ends before its end: how many errors it bears, until when it may go on, what a rejection does. Pure.
+
+An error is a message that this run saw rejected or failed. Neither counts what an earlier run left, nor what is held
+back behind an error, nor what stays in doubt.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, time, timedelta, tzinfo
+from enum import StrEnum
+
+from bulkmsg.errors import UsageError
+from bulkmsg.message import without_addresses
+from bulkmsg.outcome import Outcome, State
+from bulkmsg.settings import parse_duration
+
+IN_A_ROW = 25
+PER_CENT = 5.0
+FIRST = 200  # messages settled before a share of them says something
+
+_ERRORS = re.compile(r"(\d{1,9})|(\d{1,3}(?:\.\d{1,3})?)%")
+_CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
+_DATED = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d)?(?:Z|[+-]\d\d:\d\d)?")
+_REASON_LENGTH = 160
+_REASONS_KEPT = 200
+_YEAR = 366 * 86_400.0
+
+
+class OnRejection(StrEnum):
+    """What a rejected message means for what comes after it."""
+
+    HOLD_TICKET = "hold-ticket"  # the rest of its ticket waits until it is mended
+    CONTINUE = "continue"  # the rest of its ticket goes on without it
+    STOP = "stop"  # the run ends
+
+
+# -- errors ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorLimit:
+    """How many errors a run bears; one more ends it.
+
+    Args:
+        number: in all. percent: of the messages that the run settled.
+        in_a_row: over all tickets, in the order of their answers, with no created message between.
+        early: the share is judged from the first error on, as if the first 200 (or all, if they are fewer) were
+            settled; otherwise only once 200 are.
+    """
+
+    number: int | None = None
+    percent: float | None = None
+    in_a_row: int | None = None
+    early: bool = True
+
+    def __str__(self) -> str:
+        if self.number is not None:
+            return str(self.number)
+        if self.in_a_row is not None:
+            return f"{self.in_a_row} in a row, or {self.percent:g}% after the first {FIRST}"
+        return f"{self.percent:g}%"
+
+
+USUAL_ERRORS = ErrorLimit(percent=PER_CENT, in_a_row=IN_A_ROW, early=False)
+
+
+def parse_error_limit(text: str) -> ErrorLimit:
+    """`10`: ten errors in all; `2.5%`: of the messages settled.
+
+    Raises:
+        UsageError: the text is neither, or above 100 %.
+    """
+    match = _ERRORS.fullmatch(text)
+    if match is None or (match.group(2) and float(match.group(2)) > 100):
+        raise UsageError(
+            f"{text!r} is no number of errors", "write it like 10 or 5%; 0 ends at the first error, 100% never"
+        )
+    return ErrorLimit(int(match.group(1))) if match.group(1) else ErrorLimit(percent=float(match.group(2)))
+
+
+def reason_of(outcome: Outcome) -> str:
+    """Why a message did not arrive, in few words and without an address."""
+    said = without_addresses(outcome.error or "no reason was given")[:_REASON_LENGTH]
+    return f"HTTP {outcome.status}: {said}" if outcome.status else said
+
+
+@dataclass
+class ErrorBudget:
+    """Counts a run's outcomes against its limit. Its memory is bounded, however many errors there are.
+
+    Args:
+        expected: how many messages the run has before it.
+    """
+
+    limit: ErrorLimit
+    expected: int
+    settled: int = 0
+    errors: int = 0
+    in_a_row: int = 0
+    longest: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+
+    def count(self, outcome: Outcome) -> None:
+        """Take in what became of a message; only created, rejected and failed ones count."""
+        if outcome.state is State.CREATED:
+            self.settled += 1
+            self.in_a_row = 0
+        elif outcome.state in (State.REJECTED, State.FAILED):
+            self.settled += 1
+            self.errors += 1
+            self.in_a_row += 1
+            self.longest = max(self.longest, self.in_a_row)
+            self._remember(outcome)
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether there were more errors than the limit bears."""
+        return any((self._too_many, self._too_many_in_a_row, self._too_large_a_share))
+
+    @property
+    def _too_many(self) -> bool:
+        return self.limit.number is not None and self.errors > self.limit.number
+
+    @property
+    def _too_many_in_a_row(self) -> bool:
+        return self.limit.in_a_row is not None and self.longest > self.limit.in_a_row
+
+    @property
+    def _too_large_a_share(self) -> bool:
+        if self.limit.percent is None or (self.settled < FIRST and not self.limit.early):
+            return False
+        base = max(self.settled, min(FIRST, self.expected)) if self.limit.early else self.settled
+        return 100 * self.errors > self.limit.percent * base
+
+    def _remember(self, outcome: Outcome) -> None:
+        reason = reason_of(outcome)
+        if reason in self.reasons or len(self.reasons) < _REASONS_KEPT:
+            self.reasons[reason] += 1
+
+    @property
+    def told(self) -> str:
+        """How it stands: `5 of 12 messages were rejected or failed: more than --max-errors 4; most often ...`."""
+        row = f", {self.longest} in a row" if self._too_many_in_a_row else ""
+        said = f"{self.errors:,} of the {self.settled:,} messages worked on were rejected or failed{row}"
+        return f"{said}: more than --max-errors bears ({self.limit}){self.commonest}"
+
+    @property
+    def commonest(self) -> str:
+        """The reason that was met most, as the end of a sentence; empty where there was no error."""
+        if not self.reasons:
+            return ""
+        reason, times = self.reasons.most_common(1)[0]
+        return f"; {times:,} of them: {reason}" if times > 1 else f"; the first: {reason}"
+
+    @property
+    def hint(self) -> str:
+        """What to look at first."""
+        if self.reasons and self.reasons.most_common(1)[0][0].startswith("HTTP 404"):
+            return (
+                "the tickets do not exist there: are they of another account? If not, mend the batch; "
+                "running the same command again goes on"
+            )
+        return "look at the reasons, mend what they name, and run the same command again: it goes on"
+
+
+# -- time ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A length of time as the user gave it."""
+
+    seconds: float
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def parse_stretch(text: str) -> Stretch:
+    """A length of time above zero, such as `2h`.
+
+    Raises:
+        UsageError: it is none, or longer than a year.
+    """
+    seconds = parse_duration(text)
+    if not 0 < seconds <= _YEAR:
+        raise UsageError(f"{text} is no time to run for", "give something between a moment and a year, like 2h")
+    return Stretch(seconds, text)
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A moment as the user gave it; `at` has a zone."""
+
+    at: datetime
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def parse_stop_at(text: str, now: datetime, zone: tzinfo | None = None) -> Moment:
+    """The next `18:00`, or a date with a time, such as `2026-11-22T18:00` (`Z` or an offset may follow).
+
+    Args:
+        now: the present moment, with a zone.
+        zone: in which a time without one is meant; None for the machine's own.
+
+    Raises:
+        UsageError: the text is neither, or that moment is over.
+    """
+    clock = _CLOCK.fullmatch(text)
+    if clock is not None:
+        return Moment(_next(time(int(clock.group(1)), int(clock.group(2))), now, zone), text)
+    at = _dated(text, zone)
+    if at <= now:
+        raise UsageError(f"{text} is over already", "give a moment that is still to come, or a time of day like 18:00")
+    return Moment(at, text)
+
+
+def _dated(text: str, zone: tzinfo | None) -> datetime:
+    try:
+        given = datetime.fromisoformat(text) if _DATED.fullmatch(text) else None
+    except ValueError:
+        given = None
+    if given is None:
+        raise UsageError(f"{text!r} is no time", "write it like 18:00, or with its date like 2026-11-22T18:00")
+    return given.astimezone(UTC) if given.tzinfo is not None else _in_zone(given, zone)
+
+
+def _next(clock: time, now: datetime, zone: tzinfo | None) -> datetime:
+    """The clock's next occurrence: tomorrow's, if today's is over."""
+    today = now.astimezone(zone).date()
+    places = (datetime.combine(today + timedelta(days), clock) for days in range(3))
+    # A night that puts the clocks back brings an hour twice; fold tells the second.
+    moments = (_in_zone(naive.replace(fold=fold), zone) for naive in places for fold in (0, 1))
+    return next(at for at in moments if at > now)
+
+
+def _in_zone(naive: datetime, zone: tzinfo | None) -> datetime:
+    # A time that a clock change skips is read with the offset before it, so it is as long after that hour began.
+    return (naive.astimezone() if zone is None else naive.replace(tzinfo=zone)).astimezone(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """From when on nothing may start.
+
+    Args:
+        at: seconds on the loop's clock, which no change of the wall clock moves.
+        moment: where the user gave one. The loop's clock may stand while the machine sleeps, so that the wall clock
+            is asked as well.
+    """
+
+    at: float
+    reason: str
+    moment: datetime | None = None
+
+    def is_over(self, now: float, wall: datetime) -> bool:
+        return now >= self.at or (self.moment is not None and wall >= self.moment)
+
+
+def deadlines(began: float, wall: datetime, longest: Stretch | None, stop_at: Moment | None) -> tuple[Deadline, ...]:
+    """What `--max-duration` and `--stop-at` mean for a run that begins now; the earlier of both ends it.
+
+    Args:
+        began: the loop's clock. wall: the wall clock at the same time, with a zone.
+    """
+    found = []
+    if longest is not None:
+        found.append(Deadline(began + longest.seconds, f"--max-duration {longest} is over"))
+    if stop_at is not None:
+        left = (stop_at.at - wall).total_seconds()
+        found.append(Deadline(began + left, f"--stop-at {stop_at} has come", stop_at.at))
+    return tuple(found)
