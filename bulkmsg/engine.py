@@ -157,9 +157,8 @@ class Engine:
 
     def abandon(self) -> None:
         """Give up what is in flight: each lane records its message as in doubt and ends."""
-        self._unfinished = True
         for task in set(self._tasks):
-            task.cancel()
+            self._unfinished = task.cancel() or self._unfinished
 
     # -- one lane -------------------------------------------------------------------------------------------------
 
