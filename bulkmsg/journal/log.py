@@ -85,7 +85,7 @@ class ProgressLog:
         with ExitStack() as undo:
             reserve = _with_reserve(path, disk, undo)
             fd = create_log(path, line, disk)
-            undo.callback(os.close, fd)
+            undo.callback(_unlock, fd)
             log = cls(path, fd, reserve, _scan(fd, path), now, disk)
             undo.pop_all()
         return log
@@ -107,7 +107,7 @@ class ProgressLog:
         with ExitStack() as undo:
             reserve = _with_reserve(path, disk, undo)
             fd = open_log(path)
-            undo.callback(os.close, fd)
+            undo.callback(_unlock, fd)
             found = _scan(fd, path)
             _demand_identity(found.fold.header, identity, path)
             if host is not None:
@@ -161,8 +161,7 @@ class ProgressLog:
             return
         self._closed = True
         self._out.shut()
-        fcntl.flock(self._fd, fcntl.LOCK_UN)  # readers by offset hold the same open file
-        os.close(self._fd)
+        _unlock(self._fd)
         release_reserve(self.path, self._reserve)
 
     def _settle(self, key: str, state: State, body: dict[str, Json]) -> None:
@@ -182,6 +181,11 @@ class ProgressLog:
 
     def _at(self) -> str:
         return records.timestamp(self._now())
+
+
+def _unlock(fd: int) -> None:
+    fcntl.flock(fd, fcntl.LOCK_UN)  # closing is not enough: readers by offset hold the same open file
+    os.close(fd)
 
 
 def _with_reserve(path: Path, disk: Disk, undo: ExitStack) -> int:

@@ -66,6 +66,18 @@ def set_faults(house: House, call: Call, when: Moment) -> Answer:
     return faults(house, call, when)
 
 
+def renew(house: House, call: Call, when: Moment) -> Answer:
+    """What an account's owner does: `{"email": "...", "api_key": "..."}` makes a new key, beside which no other counts;
+    `{"quota": 500}` allows so many creates in all, null any number."""
+    wanted = _object(call) or {}
+    names: Json = {name: wanted[name] for name in ("email", "api_key", "quota") if name in wanted}
+    quota = names.get("quota")
+    if not names or len(names.keys() & {"email", "api_key"}) == 1 or not (quota is None or isinstance(quota, int)):
+        return refusal(400, "Give email and api_key together, or quota as a number or null, or all three.")
+    house.front.renew(names)
+    return answer({"renewed": sorted(names)})
+
+
 def arrange(house: House, call: Call, when: Moment) -> Answer:
     """Arrange a ticket: `{"action": "create|merge|trash|delete|change", "id": 1, ...}`."""
     wanted = _object(call) or {}
@@ -130,6 +142,7 @@ DOORS: dict[str, dict[str, Callable[[House, Call, Moment], Answer]]] = {
     "/_sandbox/outbox": {"GET": outbox},
     "/_sandbox/history": {"GET": history},
     "/_sandbox/faults": {"GET": faults, "POST": set_faults},
+    "/_sandbox/account": {"POST": renew},
     "/_sandbox/tickets": {"POST": arrange},
 }
 ACTIONS: dict[str, Callable[[House, int, Json, Moment], Answer]] = {

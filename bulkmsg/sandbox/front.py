@@ -6,6 +6,7 @@ A request costs budget whatever becomes of it, and every answer carries the budg
 import hmac
 from collections import Counter
 from dataclasses import dataclass, replace
+from typing import Any
 from urllib.parse import parse_qs
 
 from bulkmsg.sandbox.api import CREATES, Api, name_of
@@ -96,6 +97,13 @@ class Front:
         if quota is not None and self.api.creates >= quota and name_of(call) in CREATES:
             return out_of_quota()
         return None
+
+    def renew(self, changes: dict[str, Any]) -> None:
+        """Take other credentials or another quota from now on. A new key ends a revocation and all tokens."""
+        if "api_key" in changes:
+            changes = {**changes, "revoke_after": None, "token": None}
+            self.credentials.tokens.clear()
+        self.settings = self.credentials.settings = replace(self.settings, **changes)
 
     def stamped(self, done: Answer, header: str) -> Answer:
         """The answer with the budget's header."""

@@ -218,3 +218,17 @@ def test_the_page_is_cut_into_pages() -> None:
 def test_html_bodies_become_words_with_line_breaks() -> None:
     assert plain("<style>p{}</style><p>One &amp; two<br>three</p><div>four</div>") == "One & two\nthree\nfour"
     assert plain("a < b") == "a < b"
+
+
+def test_a_quota_and_a_key_are_renewed_while_it_runs() -> None:
+    async def test(client: Client) -> None:
+        assert [(await client.post(note()))[0] for _ in range(2)] == [201, 403]
+        for wrong in ({}, {"email": "a@b.c"}, {"quota": "many"}):
+            assert (await client.call("POST", "/_sandbox/account", wrong, auth=""))[0] == 400
+        assert (await client.call("POST", "/_sandbox/account", {"quota": None}, auth=""))[0] == 200
+        assert (await client.post(note()))[0] == 201
+        new = {"email": "a@b.c", "api_key": "new"}
+        assert (await client.call("POST", "/_sandbox/account", new, auth=""))[2] == {"renewed": ["api_key", "email"]}
+        assert (await client.post(note()))[0] == 401
+
+    with_sandbox(test, quota=1)

@@ -102,3 +102,15 @@ def test_refused_credentials_cost_budget_too() -> None:
 def test_settings_that_make_no_sense_are_refused_by_name(settings: dict[str, Any], said: str) -> None:
     with pytest.raises(SettingsError, match=said):
         SandboxSettings(**settings)
+
+
+def test_a_new_key_ends_a_revocation_and_every_other_credential() -> None:
+    desk = front(email="a@b.c", api_key="old", token="token", revoke_after=0)
+    assert desk.admit(Call("GET", "/api/account", authorization=basic("a@b.c:old")), at()).answer is not None
+    desk.renew({"email": "a@b.c", "api_key": "new"})
+    told = [
+        desk.admit(Call("GET", "/api/account", authorization=each), at()).answer
+        for each in (basic("a@b.c:new"), basic("a@b.c:old"), "Bearer token")
+    ]
+    assert told[0] is None
+    assert [each.status for each in told[1:] if each is not None] == [401, 401]

@@ -108,6 +108,15 @@ def test_a_rejected_entry_is_sent_again_when_asked_to_and_holds_its_ticket_else(
     assert look([one, two, other], log, retry_rejected=True).to_send == 3
 
 
+def test_a_rejection_that_holds_nothing_back_leaves_the_rest_of_its_ticket_to_be_sent_and_mailed() -> None:
+    one, two = mail(1, 1, "jane@example.com"), mail(2, 1, "tom@example.com")
+    log = {one.key: at(State.REJECTED, one), two.key: at(State.HELD_BACK, two)}
+    held = look([one, two], log, mode=Mode.SEND)
+    assert (held.to_send, held.mails, held.people) == (0, 0, 0)
+    free = look([one, two], log, mode=Mode.SEND, rejections_hold=False)
+    assert (free.to_send, free.mails, free.people) == (1, 1, 1)
+
+
 @pytest.mark.parametrize("state", list(State))
 def test_removed_is_what_may_be_in_the_helpdesk_and_no_longer_in_the_batch(state: State) -> None:
     found = look([message(1)], {"gone": at(state, ticket_id=9)})

@@ -7,16 +7,17 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from bulkmsg.errors import LogUnusable
+from bulkmsg.errors import LogInUse, LogUnusable
 from bulkmsg.journal import LogIdentity, ProgressLog, files, log_exists, read_fold
 from bulkmsg.journal.records import CHAIN_START, encode, header
 from bulkmsg.message import Mode
 
-from .kit import IDENTITY, Clock, FailingDisk, QuietDisk, begin, history, intent_for
+from .kit import IDENTITY, Clock, FailingDisk, QuietDisk, begin, history, info, intent_for
 
 
 def reopened(path: Path) -> ProgressLog:
@@ -169,6 +170,45 @@ def test_another_process_is_refused_within_a_second_and_a_dead_one_holds_nothing
         other.kill()
     assert names(tmp_path) == ["log", "log.reserve"]
     reopened(path).close()
+
+
+def opened_on(host: str | None, path: Path) -> ProgressLog:
+    return ProgressLog.open(path, IDENTITY, Clock(), QuietDisk(), host=host)
+
+
+def test_a_log_left_open_on_another_machine_is_refused_untouched_until_it_is_taken_over(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    history(path)
+    path.write_bytes(path.read_bytes() + b'{"record":"in')  # as if the run there were just writing
+    before = path.read_bytes()
+    with pytest.raises(LogInUse, match="left open by a run on another machine, host-3; this one is host-4") as refused:
+        opened_on("host-4", path)
+    assert "--takeover" in refused.value.hint
+    assert path.read_bytes() == before
+    assert names(tmp_path) == ["log"]
+    taken = opened_on(None, path)
+    assert {key for key, _ in taken.fold.doubtful()} == {"later", "Äußerstes"}
+    taken.close()
+
+
+def test_a_log_left_open_on_this_machine_and_one_with_an_end_need_no_takeover(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    made(path).close()
+    opened_on("host-4", path).close()  # no run has begun
+    history(tmp_path / "killed")
+    opened_on("host-3", tmp_path / "killed").close()
+    log = begin(tmp_path / "ended")
+    log.end_run(0, {}, 0, 0, 0.0)
+    log.close()
+    opened_on("host-4", tmp_path / "ended").close()
+
+
+def test_a_name_that_logs_hold_in_another_form_is_still_this_machine_s(tmp_path: Path) -> None:
+    log = made(tmp_path / "log")
+    odd = "root@box\x1b"
+    log.begin_run(replace(info(), host=odd))
+    log.close()
+    opened_on(odd, tmp_path / "log").close()
 
 
 def test_a_log_with_a_second_name_is_refused_by_both(tmp_path: Path) -> None:
