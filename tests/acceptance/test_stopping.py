@@ -5,64 +5,24 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.acceptance.servers import asked, bulkmsg, environment, run, sandbox
-
-OPTIONS = ["--settle", "0.3s", "--progress", "none", "--format", "json", "--rate", "400/2s"]
-
-
-def _batch(folder: Path, messages: int = 60) -> Path:
-    lines = [
-        "version: 1",
-        "name: stopping",
-        "defaults: {channel: email, sender: {email: jane@example.com}}",
-        "messages:",
-    ]
-    for number in range(messages):
-        lines += [
-            "- type: incoming",
-            f"  ticket_id: {1 + number % 4}",
-            "  source: {from: {address: jane@example.com}, to: [{address: support@acme.example}]}",
-            f"  body_text: message {number}",
-            "  sent_datetime: 2024-03-01T10:00:00Z",
-        ]
-    path = folder / "batch.yaml"
-    path.write_text("\n".join(lines))
-    return path
-
-
-def _start(url: str, batch: Path) -> subprocess.Popen[str]:
-    command = bulkmsg("run", batch, *OPTIONS)
-    return subprocess.Popen(command, env=environment(url), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def _until_something_landed(url: str) -> None:
-    for _ in range(400):
-        if asked(url, "/_sandbox/history")["created"]:
-            return
-        time.sleep(0.05)
-    raise AssertionError("nothing arrived")
-
-
-def _landed_once(url: str, messages: int) -> bool:
-    ids = [item["external_id"] for item in asked(url, "/_sandbox/history")["created"]]
-    return len(ids) == len(set(ids)) == messages
+from tests.acceptance.batches import OPTIONS, history_batch, landed_once, start, until_some_arrived
+from tests.acceptance.servers import asked, run, sandbox
 
 
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)], ids=["INT", "TERM", "HUP"]
 )
 def test_a_first_signal_drains_and_the_same_command_goes_on(tmp_path: Path, number: signal.Signals, code: int) -> None:
-    batch = _batch(tmp_path)
+    batch = history_batch(tmp_path)
     with sandbox("--latency", "0.1:0.2", "--limit", "400", "--window", "2") as url:
-        process = _start(url, batch)
-        _until_something_landed(url)
+        process = start(url, batch)
+        until_some_arrived(url)
         process.send_signal(number)
         out, err = process.communicate(timeout=30)
         assert process.returncode == code, err
@@ -72,13 +32,13 @@ def test_a_first_signal_drains_and_the_same_command_goes_on(tmp_path: Path, numb
         assert sum(answer[state] for state in ("created", "pending")) == answer["total"]
         assert err.rstrip().splitlines()[-1].startswith("next: bulkmsg run ")
         assert run(url, "run", batch, *OPTIONS).returncode == 0
-        assert _landed_once(url, 60)
+        assert landed_once(url, 60)
 
 
 def test_a_second_signal_ends_at_once_and_nothing_is_lost_or_doubled(tmp_path: Path) -> None:
-    batch = _batch(tmp_path)
+    batch = history_batch(tmp_path)
     with sandbox("--latency", "3:4", "--limit", "400", "--window", "2") as url:
-        process = _start(url, batch)
+        process = start(url, batch)
         log = tmp_path / "batch.yaml.acme.progress.jsonl"
         while not (log.exists() and '"intent"' in log.read_text()):
             time.sleep(0.05)
@@ -95,16 +55,16 @@ def test_a_second_signal_ends_at_once_and_nothing_is_lost_or_doubled(tmp_path: P
 
 
 def test_of_two_runs_at_once_the_second_sends_nothing(tmp_path: Path) -> None:
-    batch = _batch(tmp_path)
+    batch = history_batch(tmp_path)
     with sandbox("--latency", "0.2:0.3", "--limit", "400", "--window", "2") as url:
-        first = _start(url, batch)
-        _until_something_landed(url)
+        first = start(url, batch)
+        until_some_arrived(url)
         second = run(url, "run", batch, *OPTIONS)
         assert second.returncode == 7, second.stderr
         assert "another run" in second.stderr
         first.communicate(timeout=60)
         assert first.returncode == 0
-        assert _landed_once(url, 60)
+        assert landed_once(url, 60)
 
 
 def _flip(data: bytes) -> bytes:
@@ -118,7 +78,7 @@ def _flip(data: bytes) -> bytes:
     ids=["one bit", "another file", "edited"],
 )
 def test_a_log_that_was_harmed_stops_the_run_before_anything_is_sent(tmp_path: Path, harm: Any, said: str) -> None:
-    batch = _batch(tmp_path)
+    batch = history_batch(tmp_path)
     with sandbox("--limit", "400", "--window", "2") as url:
         assert run(url, "run", batch, *OPTIONS).returncode == 0
         log = tmp_path / "batch.yaml.acme.progress.jsonl"
@@ -126,11 +86,11 @@ def test_a_log_that_was_harmed_stops_the_run_before_anything_is_sent(tmp_path: P
         done = run(url, "run", batch, *OPTIONS)
         assert done.returncode == 7, done.stderr
         assert said in done.stderr
-        assert _landed_once(url, 60)
+        assert landed_once(url, 60)
 
 
 def test_the_log_is_private_and_holds_no_body_and_no_address(tmp_path: Path) -> None:
-    batch = _batch(tmp_path)
+    batch = history_batch(tmp_path)
     with sandbox("--limit", "400", "--window", "2") as url:
         done = run(url, "run", batch, *OPTIONS, "--events", tmp_path / "events.jsonl")
         assert done.returncode == 0, done.stderr
@@ -145,7 +105,7 @@ def test_the_log_is_private_and_holds_no_body_and_no_address(tmp_path: Path) -> 
 
 
 def test_credentials_revoked_midway_stop_with_everything_else_pending(tmp_path: Path) -> None:
-    batch = _batch(tmp_path)
+    batch = history_batch(tmp_path)
     with sandbox("--limit", "400", "--window", "2", "--revoke-after", "10") as url:
         done = run(url, "run", batch, *OPTIONS)
         assert done.returncode == 4, done.stderr
@@ -155,7 +115,7 @@ def test_credentials_revoked_midway_stop_with_everything_else_pending(tmp_path: 
 
 
 def test_a_batch_that_was_edited_after_it_was_sent_is_refused_and_named(tmp_path: Path) -> None:
-    batch = _batch(tmp_path, 8)
+    batch = history_batch(tmp_path, 8)
     text = batch.read_text().replace("- type", "- key: k\n  type", 1)
     batch.write_text(text)
     with sandbox("--limit", "400", "--window", "2") as url:
@@ -166,29 +126,29 @@ def test_a_batch_that_was_edited_after_it_was_sent_is_refused_and_named(tmp_path
         assert "k (" in done.stderr
         assert "another text" not in done.stderr
         assert run(url, "run", batch, *OPTIONS, "--allow-changed").returncode == 0
-        assert _landed_once(url, 8)
+        assert landed_once(url, 8)
 
 
 def test_a_batch_may_grow_and_be_reordered(tmp_path: Path) -> None:
-    batch = _batch(tmp_path, 8)
+    batch = history_batch(tmp_path, 8)
     with sandbox("--limit", "400", "--window", "2") as url:
         assert run(url, "run", batch, *OPTIONS).returncode == 0
         head, *entries = batch.read_text().split("\n- ")
-        more = _batch(tmp_path, 12).read_text().split("\n- ")[1:]
+        more = history_batch(tmp_path, 12).read_text().split("\n- ")[1:]
         batch.write_text("\n- ".join([head, *reversed(entries), *more[8:]]))
         assert run(url, "run", batch, *OPTIONS).returncode == 0
-        assert _landed_once(url, 12)
+        assert landed_once(url, 12)
 
 
 def test_a_copied_folder_goes_on_elsewhere(tmp_path: Path) -> None:
     here, there = tmp_path / "here", tmp_path / "there"
     here.mkdir()
-    batch = _batch(here)
+    batch = history_batch(here)
     with sandbox("--limit", "400", "--window", "2", "--latency", "0.05:0.1") as url:
-        process = _start(url, batch)
-        _until_something_landed(url)
+        process = start(url, batch)
+        until_some_arrived(url)
         process.kill()
         process.communicate()
         os.rename(here, there)
         assert run(url, "run", there / "batch.yaml", *OPTIONS).returncode == 0
-        assert _landed_once(url, 60)
+        assert landed_once(url, 60)
