@@ -28,7 +28,7 @@ class Interrupted(KeyboardInterrupt):
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """While entered, SIGTERM and SIGHUP unwind the command as Ctrl-C does, so that files are closed and locks given up.
+    """While entered, a signal unwinds the command, so that files are closed and locks given up.
 
     Raises:
         Interrupted: one came, from wherever the command just is.
@@ -39,9 +39,9 @@ def interruptible() -> Iterator[None]:
 
     before: dict[signal.Signals, Any] = {}
     try:
-        for number in (signal.SIGTERM, signal.SIGHUP):
+        for number in SIGNALS:
             with suppress(ValueError):  # not the main thread
-                if signal.getsignal(number) is not signal.SIG_IGN:  # nohup: a closed terminal must not stop it
+                if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
                     before[number] = signal.signal(number, interrupt)
         yield
     finally:
