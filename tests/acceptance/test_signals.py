@@ -29,11 +29,11 @@ SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 each_signal = pytest.mark.parametrize(("number", "code"), SIGNALS, ids=["INT", "TERM", "HUP"])
 
 
-def ended(process: subprocess.Popen[str], within: float) -> tuple[str, str]:
-    """What a process still said, if it ended in time."""
+def ended(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """What a process still said, if it was gone within a second; another is granted to a machine that is busy."""
     began = time.monotonic()
     out, err = process.communicate(timeout=60)
-    assert time.monotonic() - began < within, err
+    assert time.monotonic() - began < 2.0, err
     assert "Traceback" not in err
     assert err.rstrip().splitlines()[-1].startswith("next: bulkmsg run "), err
     return out, err
@@ -50,7 +50,7 @@ def test_while_the_batch_is_checked(tmp_path: Path, number: signal.Signals, code
         reserve = log_of(batch).with_name(log_of(batch).name + ".reserve")
         until(reserve.exists)
         process.send_signal(number)
-        _, err = ended(process, 1.0)
+        _, err = ended(process)
         assert process.returncode == code, err
         assert f"stopped by {number.name}; nothing is in flight" in err
         assert not reserve.exists(), "the lock was given up in order"
@@ -64,7 +64,7 @@ def test_while_the_account_is_asked_for(tmp_path: Path, number: signal.Signals, 
         process = start(url, history_batch(tmp_path))
         until(lambda: requests(url))
         process.send_signal(number)
-        out, err = ended(process, 1.0)
+        out, err = ended(process)
         assert process.returncode == code, err
         assert json.loads(out)["pending"] == 60
         assert [path.name for path in tmp_path.iterdir()] == ["batch.yaml"], "no log was begun"
@@ -78,7 +78,7 @@ def test_while_a_message_in_doubt_waits_to_be_looked_for(tmp_path: Path, number:
         until_some_arrived(url)
         time.sleep(0.3)
         process.send_signal(number)
-        out, err = ended(process, 1.0)
+        out, err = ended(process)
         assert process.returncode == code, err
         assert json.loads(out)["in_doubt"] == 1
         assert run(url, "run", batch, *OPTIONS).returncode == 0
@@ -100,7 +100,7 @@ def test_while_a_killed_run_is_recovered_from(tmp_path: Path) -> None:
         slow.send_signal(signal.SIGINT)
         time.sleep(0.1)
         slow.send_signal(signal.SIGINT)
-        out, err = ended(slow, 1.0)
+        out, err = ended(slow)
         assert slow.returncode == 130, err
         assert json.loads(out)["in_doubt"] >= 1
         assert run(url, "run", batch, *OPTIONS).returncode == 0
@@ -117,7 +117,7 @@ def test_a_second_time_while_requests_are_in_flight(tmp_path: Path, number: sign
         time.sleep(0.3)
         assert process.poll() is None, "the first waits for what is in flight"
         process.send_signal(number)
-        out, err = ended(process, 1.0)
+        out, err = ended(process)
         assert process.returncode == code, err
         told = json.loads(out)
         assert (told["in_doubt"], told["created"]) == (len(created(url)), 0)
@@ -132,7 +132,7 @@ def test_two_different_signals_are_a_first_and_a_second(tmp_path: Path) -> None:
         process.send_signal(signal.SIGHUP)
         time.sleep(0.2)
         process.send_signal(signal.SIGTERM)
-        _, err = ended(process, 1.0)
+        _, err = ended(process)
         assert process.returncode == 129, err
         assert "stopped by SIGHUP" in err
 
