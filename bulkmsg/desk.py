@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from bulkmsg.deadline import Deadline
 from bulkmsg.delivery import Look, Pause, Refusal, Sighting, Step
 from bulkmsg.errors import ExitCode
 from bulkmsg.events import Event, Name
 from bulkmsg.pacing import Pacer, retry_after_seconds
 from bulkmsg.ports import Contact, Helpdesk, Reply, Request, Sink
 from bulkmsg.retry import Breaker
-from bulkmsg.stopping import Deadline
 
 GO_ON = "run the same command again: it goes on where it stopped"
 _INSTANT = 1e-6  # a wait so short that a clock may not move by it

@@ -26,7 +26,7 @@ from bulkmsg.plan import Action, decide, seconds_left
 from bulkmsg.ports import Intent, Journal, Reply, Request, Sink
 from bulkmsg.retry import judge
 from bulkmsg.source import Json
-from bulkmsg.stopping import ErrorBudget, ErrorLimit, OnRejection, reason_of
+from bulkmsg.stopping import ErrorLimit, ErrorTally, OnRejection, reason_of
 
 # Messages read ahead for lanes that are busy: enough to keep the pace through long threads, never the batch.
 LOOK_AHEAD = 1000
@@ -68,7 +68,7 @@ class Engine:
     last_created: Standing | None = None
     retry_rejected: bool = False
     random: Random = field(default_factory=Random)
-    errors: ErrorBudget = field(default_factory=lambda: ErrorBudget(ErrorLimit(), 0))
+    errors: ErrorTally = field(default_factory=lambda: ErrorTally(ErrorLimit(), 0))
     on_rejection: OnRejection = OnRejection.HOLD_TICKET
 
     def __post_init__(self) -> None:
@@ -209,7 +209,7 @@ class Engine:
     def _mind(self, outcome: Outcome) -> None:
         """End the run where the user's rules say so."""
         self.errors.count(outcome)
-        if self.errors.is_spent and self.desk.halt is None:
+        if self.errors.is_over and self.desk.halt is None:
             self._overdrawn = self._too_many_errors()
             self.desk.stop(self._overdrawn)
         elif outcome.state is State.REJECTED and self.on_rejection is OnRejection.STOP:

@@ -17,7 +17,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "engine journal gorgias.client progress reports",
         "desk",
         "review delivery",
-        "plan retry stopping",
+        "plan retry stopping deadline",
         "pacing gorgias.wire validation fields bundle",
         "template schema readers",
         "batch credentials",
@@ -130,7 +130,7 @@ def test_each_library_has_one_door() -> None:
 
 def test_the_heart_knows_no_library_and_no_clock_but_its_loop() -> None:
     forbidden = {"time", "aiohttp", "socket", "threading", "subprocess"}
-    for name in ("engine", "desk", "delivery", "pacing", "retry", "plan", "review", "stopping"):
+    for name in ("engine", "desk", "delivery", "pacing", "retry", "plan", "review", "stopping", "deadline"):
         assert forbidden.isdisjoint(_imports(ROOT / f"{name}.py")), name
 
 

@@ -6,6 +6,7 @@ Works beside a run that is writing the log. Where the log knows what the command
 
 from __future__ import annotations
 
+import socket
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ from bulkmsg.app.prepare import LOOPBACK_ACCOUNT, log_path
 from bulkmsg.app.result import standing_answer
 from bulkmsg.batch import Header
 from bulkmsg.errors import InvalidBatch, LogUnusable, UsageError
-from bulkmsg.journal import Fold, log_exists, read_fold
+from bulkmsg.journal import Fold, left_open_elsewhere, log_exists, read_fold
 from bulkmsg.message import log_name
 from bulkmsg.outcome import COUNTED, UNTOUCHED, Standing, State
 from bulkmsg.settings import SANDBOX_ACCOUNT, check_account
@@ -35,6 +36,7 @@ class Status:
         runs: how many there were; `going` if the newest has no end: it goes on, or was killed.
         requests, throttled, seconds: sums over the runs that came to their end.
         exit_code: of the newest run, None while it has none.
+        elsewhere: the machine on which a run without an end was begun, where it is not this one.
         from_log: the batch could not be read, so `total` counts what the log knows.
     """
 
@@ -51,6 +53,7 @@ class Status:
     seconds: float = 0.0
     exit_code: int | None = None
     from_log: bool = False
+    elsewhere: str = ""
 
     def as_json(self) -> dict[str, Json]:
         """The stable answer of `status --format json`."""
@@ -145,6 +148,7 @@ class History:
             seconds=fold.seconds if fold else 0.0,
             exit_code=fold.last_end["exit_code"] if fold and fold.last_end else None,
             from_log=not seen.valid,
+            elsewhere=left_open_elsewhere(fold, socket.gethostname()) if fold else "",
         )
 
     def results(self) -> Iterator[Result]:

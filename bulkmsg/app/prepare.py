@@ -12,6 +12,7 @@ from typing import Any
 
 from bulkmsg import __version__
 from bulkmsg.app.inspect import plan_of, require_valid
+from bulkmsg.deadline import Moment, Stretch
 from bulkmsg.errors import InvalidBatch, LogUnusable, Refused, UsageError
 from bulkmsg.journal import Fold, LogIdentity, ProgressLog, log_exists, read_fold
 from bulkmsg.message import Mode, log_name
@@ -19,7 +20,7 @@ from bulkmsg.outcome import UNTOUCHED
 from bulkmsg.plan import Plan
 from bulkmsg.review import Review, review
 from bulkmsg.settings import SANDBOX_ACCOUNT, Credentials, InDoubt, Rate, check_account, check_base_url
-from bulkmsg.stopping import USUAL_ERRORS, ErrorLimit, Moment, OnRejection, Stretch
+from bulkmsg.stopping import USUAL_ERRORS, ErrorLimit, OnRejection
 from bulkmsg.validation.header import read_header
 from bulkmsg.validation.survey import BatchFile, Survey, messages, survey
 

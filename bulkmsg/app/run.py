@@ -20,6 +20,7 @@ from bulkmsg.app.result import RunResult, result_of
 from bulkmsg.app.sandbox_view import sandbox_view
 from bulkmsg.app.signals import SIGNALS, Listening
 from bulkmsg.app.target import client, target
+from bulkmsg.deadline import deadlines
 from bulkmsg.delivery import Policy
 from bulkmsg.desk import GO_ON, Desk, Halt
 from bulkmsg.engine import Engine
@@ -32,7 +33,7 @@ from bulkmsg.ports import Sink
 from bulkmsg.retry import Breaker
 from bulkmsg.review import select
 from bulkmsg.source import Json
-from bulkmsg.stopping import ErrorBudget, deadlines
+from bulkmsg.stopping import ErrorTally
 
 
 def idle(prepared: Prepared) -> RunResult | None:
@@ -124,7 +125,7 @@ class Sending:
             fold.last_created,
             prepared.options.retry_rejected,
             self.random,
-            ErrorBudget(prepared.options.max_errors, prepared.review.to_send + prepared.review.to_settle),
+            ErrorTally(prepared.options.max_errors, prepared.review.to_send + prepared.review.to_settle),
             prepared.options.on_rejection,
         )
         self.sink.tell(Event(Name.RUN_STARTED, fields={"total": prepared.review.tally.total}))
@@ -181,6 +182,8 @@ class Sending:
         """The first lets nothing new start; the second gives up what is in flight."""
         self._signals += 1
         if self.desk is not None and self._signals == 1:
+            if self.desk.halt is not None:
+                self.watcher.note(f"it is stopping already ({self.desk.halt.reason}); Ctrl-C once more stops at once")
             self.desk.stop(Halt(SIGNALS[number], f"stopped by {number.name}", GO_ON))
         elif self.engine is not None:
             self.engine.abandon()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.core import ParameterSource
 
-from bulkmsg import settings, stopping
+from bulkmsg import deadline, settings, stopping
 from bulkmsg.errors import UsageError
 
 if TYPE_CHECKING:
@@ -72,8 +72,8 @@ def _some_seconds(text: str) -> float:
     return seconds
 
 
-def _moment(text: str) -> stopping.Moment:
-    return stopping.parse_stop_at(text, datetime.now(UTC))
+def _moment(text: str) -> deadline.Moment:
+    return deadline.parse_stop_at(text, datetime.now(UTC))
 
 
 def _delimiter(text: str) -> str:
@@ -87,7 +87,7 @@ RATE = _Parsed("rate", settings.parse_rate)
 DURATION = _Parsed("duration", _seconds)
 TIMEOUT = _Parsed("duration", _some_seconds)
 ERRORS = _Parsed("errors", stopping.parse_error_limit)
-STRETCH = _Parsed("duration", stopping.parse_stretch)
+STRETCH = _Parsed("duration", deadline.parse_stretch)
 MOMENT = _Parsed("time", _moment)
 DELIMITER = _Parsed("character", _delimiter)
 

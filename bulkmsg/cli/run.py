@@ -22,8 +22,9 @@ from bulkmsg.cli.options import (
     option,
     take_batch,
 )
+from bulkmsg.deadline import Moment, Stretch
 from bulkmsg.settings import Rate
-from bulkmsg.stopping import ErrorLimit, Moment, OnRejection, Stretch
+from bulkmsg.stopping import ErrorLimit, OnRejection
 
 
 @dataclass(frozen=True)

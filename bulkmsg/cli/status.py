@@ -97,6 +97,9 @@ def _answer(args: StatusArgs, now: Status, history: History, terminal: Terminal)
 def _last_run(now: Status) -> str:
     if not now.begun:
         return f"it never ran: there is no progress log{f' {now.log}' if now.log else ''}"
+    if now.elsewhere:
+        where = f"a run on another machine, {now.elsewhere},"
+        return f"{where} is going on, or was killed; once it has ended, run with --takeover"
     if now.going:
         return "a run is going on, or was killed; if it was killed, running it again goes on where it was"
     if now.exit_code is None:

@@ -215,12 +215,18 @@ def _recover(fd: int, found: Scan, path: Path, disk: Disk) -> Scan:
     return Scan(found.fold, found.end if found.ended else found.end + 1, found.last_sum)
 
 
-def _demand_ended_or_ours(fold: Fold, host: str, path: Path) -> None:
+def left_open_elsewhere(fold: Fold, host: str) -> str:
+    """The other machine whose run has no end in the log; empty where there is none. `host` is this one's name."""
     run = fold.last_run
-    if run is None or fold.last_end is not None or run.host == records.discreet(host):
+    return run.host if run and fold.last_end is None and run.host != records.discreet(host) else ""
+
+
+def _demand_ended_or_ours(fold: Fold, host: str, path: Path) -> None:
+    other = left_open_elsewhere(fold, host)
+    if not other:
         return
     raise LogInUse(
-        f"the progress log {shown(path)} was left open by a run on another machine, {run.host}; this one is "
+        f"the progress log {shown(path)} was left open by a run on another machine, {other}; this one is "
         f"{records.discreet(host)}",
         "nothing was sent; make sure that the run there has ended, and that this log is its newest copy; then add "
         "--takeover: what was in flight there is looked for before anything is sent again",

@@ -181,6 +181,7 @@ def test_a_log_left_open_on_another_machine_needs_a_person_s_word(tmp_path: Path
             assert "--takeover" in done.stderr
             assert done.stderr.splitlines()[-1] == f"next: bulkmsg status {batch}"
         assert requests(url) == before
+        assert "on another machine, build-7, is going on, or was killed" in run(url, "status", batch).stdout
         done = run(url, "run", batch, *OPTIONS, "--takeover")
         assert done.returncode == 0, done.stderr
         assert landed_once(url, 60)

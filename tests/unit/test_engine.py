@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from bulkmsg import schema
+from bulkmsg.deadline import Deadline
 from bulkmsg.delivery import Policy
 from bulkmsg.desk import Desk, Halt
 from bulkmsg.engine import Engine
@@ -21,7 +22,7 @@ from bulkmsg.pacing import Pacer
 from bulkmsg.ports import Silence
 from bulkmsg.retry import Breaker
 from bulkmsg.settings import InDoubt, Rate
-from bulkmsg.stopping import Deadline, ErrorBudget, ErrorLimit, OnRejection
+from bulkmsg.stopping import ErrorLimit, ErrorTally, OnRejection
 from tests.fakes import (
     FakeHelpdesk,
     FakeJournal,
@@ -79,7 +80,7 @@ class Case:
             self.last,
             self.retry_rejected,
             Random(self.seed),
-            ErrorBudget(self.errors, len(self.messages)),
+            ErrorTally(self.errors, len(self.messages)),
             self.on_rejection,
         )
         started = asyncio.get_running_loop().time()

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from bulkmsg.deadline import Deadline
 from bulkmsg.desk import GO_ON, Desk, Halt, Stopped
 from bulkmsg.errors import ExitCode
 from bulkmsg.message import Message
@@ -17,7 +18,7 @@ from bulkmsg.pacing import Pacer
 from bulkmsg.ports import Reply, Request, Silence
 from bulkmsg.retry import Breaker
 from bulkmsg.settings import Rate
-from bulkmsg.stopping import USUAL_ERRORS, Deadline, ErrorLimit, OnRejection
+from bulkmsg.stopping import USUAL_ERRORS, ErrorLimit, OnRejection
 from tests.fakes import (
     FakeHelpdesk,
     FakeJournal,
@@ -80,7 +81,7 @@ def test_with_one_request_at_a_time_not_one_more_is_rejected_than_ends_the_run(b
     assert len(helpdesk.calls) == bears + 1
 
 
-def test_a_run_within_its_budget_goes_to_its_end() -> None:
+def test_a_run_within_its_limit_goes_to_its_end() -> None:
     helpdesk = FakeHelpdesk(tricks=[MISSING, None, MISSING])
     case = play(Case(helpdesk, each_its_ticket(40), errors=ErrorLimit(2)).run())
     assert case.halt is None
@@ -98,7 +99,7 @@ def test_the_next_run_does_not_count_what_was_rejected_before() -> None:
     }
 
 
-def test_what_is_in_flight_when_the_budget_is_spent_is_recorded() -> None:
+def test_what_is_in_flight_when_there_are_too_many_errors_is_recorded() -> None:
     helpdesk = FakeHelpdesk(latency=1.0, tricks=[None, MISSING])
     case = play(Case(helpdesk, each_its_ticket(60), errors=ErrorLimit(0)).run())
     created = case.states()[State.CREATED]
