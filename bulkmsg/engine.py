@@ -362,6 +362,6 @@ class Engine:
             recent_rate=self.desk.rate_now(now),
             limit=str(rate),
             elapsed=elapsed,
-            remaining=seconds_left(left, rate) if self.desk.requests else None,
+            remaining=seconds_left(left, rate) if self.desk.requests and self.desk.halt is None else None,
             waiting=waiting,
         )

@@ -243,6 +243,22 @@ def test_a_late_timer_lets_nothing_start() -> None:
     assert now < 1010.0
 
 
+def test_whoever_shows_the_run_is_told_that_it_waits_for_the_last_answers_only() -> None:
+    async def watched() -> tuple[Any, Any]:
+        case = Case(Watched(latency=8.0), batch(500, 50), rate=Rate(2, 1.0), ends=after(60.0))
+        running = asyncio.create_task(case.run())
+        await asyncio.sleep(55.0)
+        before = case.engine.view()
+        await asyncio.sleep(7.0)
+        stopping = case.engine.view()
+        await running
+        return before, stopping
+
+    before, stopping = run_virtual(watched())
+    assert before.remaining is not None
+    assert (stopping.waiting, stopping.remaining) == ("for the requests in flight, then it stops", None)
+
+
 # -- stopping at once ------------------------------------------------------------------------------------------------
 
 
