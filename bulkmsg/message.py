@@ -11,10 +11,6 @@ from functools import cached_property
 from bulkmsg import json_text
 from bulkmsg.source import Json
 
-# Whatever hangs together around an @, in the ways it may be written in an answer's text.
-_ADDRESS_PART = re.compile(r"[^\s<>()\[\],;:\"']+")
-_AT = re.compile(r"@|%40|\\u0040|&#64;|\uff20", re.IGNORECASE)
-
 
 class Kind(StrEnum):
     INCOMING = "incoming"
@@ -125,11 +121,6 @@ def derive_external_id(account: str, batch: str, key: str) -> str:
 def log_name(key: str) -> str:
     """A key or external id as it may stand in logs and events: as its hash when it holds an address."""
     return "#" + hashlib.sha256(key.encode()).hexdigest()[:32] if "@" in key else key
-
-
-def without_addresses(text: str) -> str:
-    """A text of the helpdesk's as logs and summaries may show it: each address in it as `[address]`."""
-    return _ADDRESS_PART.sub(lambda part: "[address]" if _AT.search(part.group()) else part.group(), text)
 
 
 def people_of(message: Message) -> list[str]:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
+
+# Whatever hangs together around an @, in the ways it may be written in an answer's text.
+_ADDRESS_PART = re.compile(r"[^\s<>()\[\],;:\"']+")
+_AT = re.compile(r"@|%40|\\u0040|&#64;|\uff20", re.IGNORECASE)
 
 
 class State(StrEnum):
@@ -107,3 +112,8 @@ class Standing:
 
 
 UNTOUCHED = Standing()
+
+
+def without_addresses(text: str) -> str:
+    """A text of the helpdesk's as logs and summaries may show it: each address in it as `[address]`."""
+    return _ADDRESS_PART.sub(lambda part: "[address]" if _AT.search(part.group()) else part.group(), text)

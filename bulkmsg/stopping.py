@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from bulkmsg.errors import UsageError
-from bulkmsg.message import without_addresses
-from bulkmsg.outcome import Outcome, State
+from bulkmsg.outcome import Outcome, State, without_addresses
 
 IN_A_ROW = 25
 PER_CENT = 5.0

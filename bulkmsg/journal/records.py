@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 from hashlib import sha256
 
 from bulkmsg import json_text
-from bulkmsg.message import Mode, log_name, without_addresses
-from bulkmsg.outcome import COUNTED, Outcome, State
+from bulkmsg.message import Mode, log_name
+from bulkmsg.outcome import COUNTED, Outcome, State, without_addresses
 from bulkmsg.ports import Intent, RetryVerdict
 from bulkmsg.source import Json
 
