@@ -329,7 +329,8 @@ def costs(folder: Path, asked: list[Tool], messages: int) -> Iterator[str]:
         fitting = {tool.name: tool for tool in asked if tool.name in FITS[kind]}
         spent = {name: cost(tool.command(file), folder) for name, tool in fitting.items()}
         for name, each in spent.items():
-            yield f"| {kind.upper()} | {name} | {each.seconds / spent['bulkmsg'].seconds:.1f} | {each.megabytes:.0f} MB |"
+            ratio = each.seconds / spent["bulkmsg"].seconds
+            yield f"| {kind.upper()} | {name} | {ratio:.1f} | {each.megabytes:.0f} MB |"
 
 
 def _large(kind: str, messages: int) -> str:

@@ -27,7 +27,8 @@ class Sides:
     """The senders of a batch, seen once."""
 
     _agents: set[str] = field(default_factory=set)
-    _customers: bytearray = field(default_factory=lambda: bytearray(_BITS >> 3))
+    # Written out, so that its pages are taken now and not as customers come.
+    _customers: bytearray = field(default_factory=lambda: bytearray(b"\0" * (_BITS >> 3)))
 
     def add(self, kind: Kind, fields: dict[str, Json]) -> None:
         address = sender_address(fields)
