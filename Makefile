@@ -43,7 +43,7 @@ $(VENV)/others: Makefile
 	touch $@
 
 compare: $(VENV)/made $(VENV)/others
-	$(BIN)/python benchmarks/compare.py --tools $(VENV)/others/bin
+	$(BIN)/python benchmarks/compare.py --tools $(VENV)/others/bin --page docs/comparison.md
 
 clean:
 	rm -rf $(VENV) build dist

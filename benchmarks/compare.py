@@ -1,8 +1,8 @@
 """One mistake at a time in a good batch: what bulkmsg, check-jsonschema, yamllint and frictionless say of each.
 
-Prints the tables of docs/comparison.md. The other tools come from the folder of a virtual environment (`--tools`),
-which `make compare` makes. Each is given what it can use: check-jsonschema our published schema in one file, yamllint
-its relaxed rules, frictionless a table schema with the types, the enumerations and what is required.
+Writes the measured part of docs/comparison.md. The other tools come from the folder of a virtual environment
+(`--tools`), which `make compare` makes. Each is given what it can use: check-jsonschema our published schema in one
+file, yamllint its relaxed rules, frictionless a table schema with types, allowed values, what is required and unique.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import json
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -283,11 +282,11 @@ def answers(folder: Path, tools_folder: Path, schema: Path, table_schema: Path) 
     for line in commands:
         words = shlex.split(line)
         command = [*BULKMSG, *words[1:]] if words[0] == "bulkmsg" else [str(tools_folder / words[0]), *words[1:]]
-        shown = "\n".join(_cut(each) for each in _output(command, folder).strip("\n").split("\n"))
+        shown = "\n".join(_cut(each) for each in output(command, folder).strip("\n").split("\n"))
         yield f"`{line}`\n\n```text\n{shown}\n```\n"
 
 
-def _output(command: list[str], folder: Path) -> str:
+def output(command: list[str], folder: Path) -> str:
     environment = {**os.environ, "COLUMNS": "100"}
     environment.pop("GITHUB_STEP_SUMMARY", None)
     done = subprocess.run(
@@ -349,25 +348,36 @@ def _large(kind: str, messages: int) -> str:
     )
 
 
+BEGIN, END = "<!-- measured: begin -->\n", "<!-- measured: end -->\n"
+
+
+def sections(folder: Path, others: Path | None, messages: int) -> Iterator[str]:
+    """The measured parts of the page; without the other tools only the columns of ours."""
+    schema, table_schema = folder / "batch.json", folder / "table.json"
+    bundle = subprocess.run([*BULKMSG, "schema", "batch", "--bundle"], capture_output=True, text=True, check=True)
+    schema.write_text(bundle.stdout)
+    table_schema.write_text(json.dumps(TABLE))
+    asked = tools(others, schema, table_schema)
+    yield "### One mistake in a YAML batch\n\n" + "\n".join(table("yaml", YAML, IN_YAML, asked, folder)) + "\n"
+    yield "### One mistake in a CSV batch\n\n" + "\n".join(table("csv", CSV, IN_CSV, asked, folder)) + "\n"
+    if others is not None:
+        yield "### Time and memory\n\n" + "\n".join(costs(folder, asked, messages)) + "\n"
+        yield "### The same wrong files\n\n" + "\n".join(answers(folder, others, schema, table_schema))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tools", type=Path, help="the folder of the other tools' commands")
     parser.add_argument("--messages", type=int, default=2_000, help="for the costs (default %(default)s)")
+    parser.add_argument("--page", type=Path, help="the page whose measured part is written anew")
     args = parser.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="bulkmsg-compare-"))
-    try:
-        schema, table_schema = folder / "batch.json", folder / "table.json"
-        bundle = subprocess.run([*BULKMSG, "schema", "batch", "--bundle"], capture_output=True, text=True, check=True)
-        schema.write_text(bundle.stdout)
-        table_schema.write_text(json.dumps(TABLE))
-        asked = tools(args.tools.resolve() if args.tools else None, schema, table_schema)
-        print("\n".join(table("yaml", YAML, IN_YAML, asked, folder)) + "\n")
-        print("\n".join(table("csv", CSV, IN_CSV, asked, folder)) + "\n", flush=True)
-        if args.tools:
-            print("\n".join(costs(folder, asked, args.messages)) + "\n", flush=True)
-            print("\n".join(answers(folder, args.tools.resolve(), schema, table_schema)))
-    finally:
-        shutil.rmtree(folder)
+    with tempfile.TemporaryDirectory(prefix="bulkmsg-compare-") as name:
+        found = "\n".join(sections(Path(name), args.tools.resolve() if args.tools else None, args.messages))
+    if args.page is None:
+        print(found)
+        return
+    before, _, rest = args.page.read_text().partition(BEGIN)
+    args.page.write_text(before + BEGIN + "\n" + found + "\n" + END + rest.partition(END)[2])
 
 
 if __name__ == "__main__":
