@@ -10,7 +10,7 @@ import aiohttp
 import aioresponses.core
 import pytest
 
-for _name in [name for name in os.environ if name.startswith(("GORGIAS_", "BULKMSG_"))]:
+for _name in [name for name in os.environ if name.startswith(("GORGIAS_", "BULKMSG_", "GITHUB_", "CI_"))]:
     del os.environ[_name]
 
 

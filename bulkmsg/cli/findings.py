@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import io
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from bulkmsg.cli.terminal import Terminal
@@ -27,19 +27,20 @@ def tell_findings(diagnostics: Sequence[Diagnostic], terminal: Terminal, encodin
         terminal.say(f"and {len(errors) - TOLD_AT_MOST:,} more: bulkmsg validate shows them")
 
 
-def lines_of(findings: Sequence[Diagnostic], encoding: str | None) -> LineOf:
-    """The lines that findings are about; every file is read once."""
+def lines_of(findings: Sequence[Diagnostic], encoding: str | None, places: Mapping[str, Path] | None = None) -> LineOf:
+    """The lines that findings are about; every file is read once. `places` are those of files not found by name."""
     wanted: defaultdict[str, set[int]] = defaultdict(set)
     for found in findings:
         if found.line:
             wanted[found.file].add(found.line)
-    lines = {name: read_lines(name, numbers, encoding) for name, numbers in wanted.items()}
+    at = places or {}
+    lines = {name: read_lines(at.get(name, Path(name)), numbers, encoding) for name, numbers in wanted.items()}
     return lambda found: lines.get(found.file, {}).get(found.line)
 
 
-def read_lines(name: str, numbers: set[int], encoding: str | None = None) -> dict[int, str]:
+def read_lines(path: Path, numbers: set[int], encoding: str | None = None) -> dict[int, str]:
     """Single lines of a file, counted as editors do; those that cannot be read are left out."""
-    opened = open_input(Path(name), name, hashed=False)
+    opened = open_input(path, str(path), hashed=False)
     if isinstance(opened, Diagnostic):
         return {}
     found: dict[int, str] = {}

@@ -57,6 +57,11 @@ class Terminal:
         return _is_terminal(sys.stdin) and _is_terminal(sys.stderr)
 
     @property
+    def reads_from_person(self) -> bool:
+        """Whether what is read from stdin is typed."""
+        return _is_terminal(sys.stdin)
+
+    @property
     def answers_to_person(self) -> bool:
         """Whether the answer goes to a terminal."""
         return _is_terminal(sys.stdout)

@@ -2,32 +2,56 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+import shlex
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from bulkmsg.cli.options import ENVIRONMENT, BatchArgs, batch_options, format_option, option, take_batch
 from bulkmsg.cli.terminal import Terminal
-from bulkmsg.errors import ExitCode
+from bulkmsg.errors import ExitCode, UsageError, worst
 
 if TYPE_CHECKING:
-    from bulkmsg.validation.survey import Survey
+    from bulkmsg.cli.batch_files import Target
+    from bulkmsg.diagnostic import Diagnostic
+    from bulkmsg.reports.checks import Checked, Frame
+    from bulkmsg.reports.findings import LineOf
 
 _EVERYTHING = 10**9
+# Findings shown of all files together, unless all were asked for: what is held in memory has a bound.
+_MOST_IN_ALL = 25_000
+_NAMED_AGAIN = 3
+_STDIN_NAME = "<stdin>"
 
 
 @dataclass(frozen=True)
 class ValidateArgs:
-    batches: tuple[BatchArgs, ...]
+    """`words` are files, patterns and `-` as they were typed; `batch` is what the shared flags say of each."""
+
+    words: tuple[str, ...]
+    batch: BatchArgs
     format: str
     strict: bool
     most: int
+    stdin_name: str = _STDIN_NAME
 
 
 @click.command("validate", epilog=ENVIRONMENT)
 @click.argument("batches", metavar="BATCH...", nargs=-1, required=True)
-@format_option("text", "json")
+@format_option(
+    "text",
+    "json",
+    "github",
+    "sarif",
+    "junit",
+    default=None,
+    help="How the answer is written.  [default: github under GitHub Actions, else text]",
+)
 @option("--strict", is_flag=True, help="Warnings count as well: exit 1 if there is one.")
 @option(
     "--max-findings",
@@ -37,78 +61,191 @@ class ValidateArgs:
     show_default=True,
     help="Show at most so many for each file; 0 shows all.",
 )
+@option(
+    "--stdin-name",
+    metavar="NAME",
+    default=_STDIN_NAME,
+    help="What findings call a batch read from `-`; its ending tells the format, else it is YAML.",
+)
 @batch_options(log=False)
 @click.pass_context
-def command(ctx: click.Context, /, batches: tuple[str, ...], strict: bool, max_findings: int, **given: Any) -> int:
+def command(
+    ctx: click.Context,
+    /,
+    batches: tuple[str, ...],
+    strict: bool,
+    max_findings: int,
+    stdin_name: str,
+    **given: Any,
+) -> int:
     """Check batches and report everything that is wrong with them.
 
-    Reads every file to its end, the files named by `from:` too, and sends nothing. Exit code 0: no errors; 1: errors
-    were found; 3: a file could not be read at all.
+    BATCH is a file, a pattern in quotes such as 'batches/**/*.yaml', or - for standard input. Reads every file to its
+    end, the files named by `from:` too, and sends nothing. Exit code 0: no errors; 1: errors were found; 3: a file
+    could not be read at all.
     """
-    output = given.pop("format")
-    listed = tuple(take_batch(ctx, path, dict(given)) for path in batches)
-    return validate(ValidateArgs(listed, output, strict, max_findings or _EVERYTHING), ctx.obj)
+    said = given.pop("format")
+    output = said or ("github" if os.environ.get("GITHUB_ACTIONS") == "true" else "text")
+    shared = take_batch(ctx, "", given)
+    most = max_findings or _EVERYTHING
+    return validate(ValidateArgs(batches, shared, output, strict, most, stdin_name), ctx.obj)
 
 
 def validate(args: ValidateArgs, terminal: Terminal) -> ExitCode:
     """Check the batches, answer, and say whether they are valid."""
-    from bulkmsg.validation.findings import Findings
-    from bulkmsg.validation.survey import survey
+    from bulkmsg.reports.formats import FORMATS
 
-    alike = args.most if args.most == _EVERYTHING else Findings.alike
-    # More are collected than shown: the first by place are not the first that are found, and small counts stay exact.
-    most = max(args.most, Findings.most)
-    seen = [survey(batch.file(), deep=False, findings=Findings(most, alike)) for batch in args.batches]
-    if args.format == "json":
-        _answer_json(args, seen, terminal)
-    else:
-        _answer_text(args, seen, terminal)
-    code = exit_code(args, seen)
-    if code is ExitCode.OK and len(seen) == 1 and args.format == "text":
-        terminal.say(f"next: {args.batches[0].command('plan')}")
-    return code
-
-
-def exit_code(args: ValidateArgs, seen: list[Survey]) -> ExitCode:
-    """3 when a batch could not be looked at, 1 when the look found errors."""
-    from bulkmsg.diagnostic import Severity
-
-    unread = any(
-        found.rule == "BM101" and found.file == batch.path
-        for batch, each in zip(args.batches, seen, strict=True)
-        for found in each.findings.kept
-    )
-    if unread:
-        return ExitCode.INVALID
-    bad = any(each.findings.errors or (args.strict and each.findings.counts[Severity.WARNING]) for each in seen)
-    return ExitCode.FINDINGS if bad else ExitCode.OK
+    course = _Course(args, terminal)
+    chosen, frame = FORMATS[args.format], _frame(args)
+    with ExitStack() as stack:
+        checks = course.checks(stack)
+        if args.format == "github":
+            checks = iter(listed := list(checks))
+            _write_summary(listed, frame, terminal)
+        pieces = chosen.render(checks, frame)
+        if chosen.for_people:
+            answered = all(terminal.answer(piece.removesuffix("\n")) for piece in pieces)
+        else:
+            answered = terminal.data(pieces)
+        if not answered:
+            for _ in checks:  # nobody reads any more, and the exit code is still asked for
+                pass
+    terminal.say(course.next_step())
+    return course.code
 
 
-def _answer_json(args: ValidateArgs, seen: list[Survey], terminal: Terminal) -> None:
-    from bulkmsg.diagnostic import Severity
-    from bulkmsg.reports import json
-    from bulkmsg.reports.findings import in_order
+@dataclass
+class _Course:
+    """The batches one after the other, and what is kept of them: never more than findings to show."""
 
-    counts = {severity: sum(each.findings.counts[severity] for each in seen) for severity in Severity}
-    shown = [found for each in seen for found in in_order(each.findings.kept)[: args.most]]
-    answer = json.validation(sum(each.messages for each in seen), counts, shown, valid=all(each.valid for each in seen))
-    terminal.data([json.dump(answer, indent=2) + "\n"])
+    args: ValidateArgs
+    terminal: Terminal
+    codes: set[ExitCode] = field(default_factory=set)
+    first: str = ""
+    failed: list[str] = field(default_factory=list)
+    left: int = _EVERYTHING
+
+    def __post_init__(self) -> None:
+        self.left = _EVERYTHING if self.args.most == _EVERYTHING else _MOST_IN_ALL
+
+    def checks(self, stack: ExitStack) -> Iterator[Checked]:
+        from bulkmsg.cli.batch_files import targets
+
+        for target in targets(self.args.words):
+            checked = self._check(target, stack)
+            self.left -= len(checked.shown)
+            self._note(target.name, checked)
+            yield checked
+
+    def _check(self, target: Target, stack: ExitStack) -> Checked:
+        from bulkmsg.reports.checks import Checked
+        from bulkmsg.reports.findings import in_order
+        from bulkmsg.validation.findings import Findings
+        from bulkmsg.validation.survey import survey
+
+        args = self.args
+        if target.wrong:
+            shown = [target.wrong][: self.left]
+            return Checked(target.name, 0, {target.wrong.severity: 1}, shown, _no_lines, unread=True)
+        batch = replace(args.batch, path=target.name).file()
+        places: dict[str, Path] = {}
+        if target.name == "-":
+            path = self._input(stack)
+            batch = replace(batch, path=path, name=args.stdin_name, folder=Path())
+            places[args.stdin_name] = path
+        # More are collected than shown: the first by place are not the first found, and small counts stay exact.
+        alike = args.most if args.most == _EVERYTHING else Findings.alike
+        seen = survey(batch, deep=False, findings=Findings(max(args.most, Findings.most), alike))
+        found = seen.findings
+        return Checked(
+            batch.name,
+            seen.messages,
+            dict(found.counts),
+            in_order(found.kept)[: min(args.most, self.left)],
+            lambda shown: _lines(shown, args.batch.encoding, places),
+            at_least=found.full,
+            unread=any(each.rule == "BM101" and each.file == batch.name for each in found.kept),
+        )
+
+    def _input(self, stack: ExitStack) -> Path:
+        from bulkmsg.cli.batch_files import kept_input
+
+        name = Path(self.args.stdin_name).name
+        if name in ("", "..") or "\0" in name:
+            raise UsageError(f"--stdin-name {self.args.stdin_name} names no file", "write it like batch.yaml")
+        if self.terminal.reads_from_person:
+            self.terminal.say("reading a batch from the keyboard; Ctrl-D on a line of its own ends it")
+        return stack.enter_context(kept_input(name))
+
+    def _note(self, name: str, checked: Checked) -> None:
+        from bulkmsg.diagnostic import Severity
+
+        self.first = self.first or name
+        bad = checked.counts.get(Severity.ERROR) or (self.args.strict and checked.counts.get(Severity.WARNING))
+        code = ExitCode.INVALID if checked.unread else ExitCode.FINDINGS if bad else ExitCode.OK
+        self.codes.add(code)
+        if code is not ExitCode.OK and len(self.failed) <= _NAMED_AGAIN:
+            self.failed.append(name)
+
+    @property
+    def code(self) -> ExitCode:
+        """3 when a batch could not be looked at, 1 when the look found errors."""
+        return worst(self.codes)
+
+    def next_step(self) -> str:
+        """The next command to type."""
+        from bulkmsg.reports.github import harmless
+        from bulkmsg.reports.words import visible
+
+        if self.code is ExitCode.OK:
+            step = _command(self.args, "plan", [self.first])
+        else:
+            again = self.failed if len(self.failed) <= _NAMED_AGAIN else list(self.args.words)
+            step = _command(self.args, "validate", again)
+        return harmless(f"next: {visible(step)}") if self.args.format == "github" else f"next: {step}"
 
 
-def _answer_text(args: ValidateArgs, seen: list[Survey], terminal: Terminal) -> None:
+def _command(args: ValidateArgs, verb: str, names: list[str]) -> str:
+    """A command about these batches, ready to be copied."""
+    if names == ["-"] and verb == "plan":
+        return "bulkmsg plan BATCH, once it is in a file"
+    words = [f"./{name}" if name.startswith("-") and name != "-" else name for name in names]
+    flags = [part for given in args.batch.typed for part in given]
+    strict = ["--strict"] if args.strict and verb == "validate" else []
+    return shlex.join(["bulkmsg", verb, *words, *flags, *strict])
+
+
+def _frame(args: ValidateArgs) -> Frame:
+    """Build servers name files from the repository's root, which they tell; without one it is the current folder."""
+    from bulkmsg.reports.checks import Frame, below
+
+    here = str(Path.cwd())
+    roots = (os.environ.get(name) for name in ("GITHUB_WORKSPACE", "CI_PROJECT_DIR"))
+    root = next((str(Path(each).resolve()) for each in roots if each), here)
+    inside = here == root or here.startswith(f"{root}/")
+    return Frame(args.strict, below(root if inside else here, here))
+
+
+def _write_summary(checks: list[Checked], frame: Frame, terminal: Terminal) -> None:
+    """Append to the step's summary. A summary that cannot be written fails no check: the log has all of it."""
+    from bulkmsg.reports.github import SUMMARY, summary
+
+    name = os.environ.get("GITHUB_STEP_SUMMARY")
+    if not name:
+        return
+    try:
+        with Path(name).open("ab") as file:
+            text = summary(checks, frame, SUMMARY - file.tell())
+            file.write(text.encode("utf-8", "backslashreplace"))
+    except OSError as error:
+        terminal.say(f"the job's summary could not be written: {error.strerror}")
+
+
+def _lines(shown: Iterable[Diagnostic], encoding: str | None, places: dict[str, Path]) -> LineOf:
     from bulkmsg.cli.findings import lines_of
-    from bulkmsg.diagnostic import Severity
-    from bulkmsg.reports.findings import blocks, in_order, left_out, verdict
 
-    for batch, each in zip(args.batches, seen, strict=True):
-        shown = in_order(each.findings.kept)[: args.most]
-        for block in blocks(shown, lines_of(shown, batch.encoding)):
-            if not terminal.answer(block):
-                return
-        if (total := each.findings.counts.total()) > len(shown):
-            terminal.answer(left_out(len(shown), total, at_least=each.findings.full))
-        terminal.answer(verdict(each.findings.counts, [batch.path], each.messages, at_least=each.findings.full))
-    if len(seen) > 1:
-        counts = {severity: sum(each.findings.counts[severity] for each in seen) for severity in Severity}
-        names, messages = [batch.path for batch in args.batches], sum(each.messages for each in seen)
-        terminal.answer(verdict(counts, names, messages, at_least=any(each.findings.full for each in seen)))
+    return lines_of(list(shown), encoding, places)
+
+
+def _no_lines(shown: Iterable[Diagnostic]) -> LineOf:
+    return lambda found: None

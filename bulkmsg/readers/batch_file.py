@@ -62,6 +62,7 @@ class Reading:
         path: the batch file; `name` is how the user gave it, and how findings name it.
         delimiter, encoding: from the command line, for a batch that is itself a CSV (and its `from:` blocks' default).
         hashed: whether `digest` will be asked for.
+        folder: from where files that the batch names are looked for; by default the batch's own.
     """
 
     path: FilePath
@@ -70,6 +71,11 @@ class Reading:
     encoding: str | None = None
     hashed: bool = True
     digests: list[str] = field(default_factory=list)
+    folder: FilePath | None = None
+
+    @property
+    def base(self) -> FilePath:
+        return self.folder or self.path.parent
 
     def digest(self) -> str:
         """Hex sha256 over the contents of all files read to their end, in the order of reading."""
@@ -163,7 +169,7 @@ class Reading:
             if isinstance(path, Diagnostic):
                 yield path
             else:
-                yield from self._file_entries(block, path, _shown(path, self.path.parent))
+                yield from self._file_entries(block, path, _shown(path, self.base))
 
     def _files(self, item: Node) -> Iterator[FilePath | Diagnostic]:
         """The files that a block names, each pattern's in the order of their names."""
@@ -179,7 +185,7 @@ class Reading:
 
     def _matching(self, pattern: str) -> list[FilePath] | str:
         """The files that a pattern stands for, or why there are none."""
-        folder = self.path.parent
+        folder = self.base
         if not any(char in pattern for char in "*?["):
             return [folder / pattern]
         name = shown(pattern)

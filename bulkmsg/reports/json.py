@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator
 
 from bulkmsg.diagnostic import Diagnostic, Severity
 from bulkmsg.plan import Plan
+from bulkmsg.reports.checks import Checked, Frame, Totals
 from bulkmsg.source import Json
 
 
@@ -23,15 +24,21 @@ def _escaped(char: str) -> str:
     return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
 
 
-def validation(
-    messages: int, counts: Mapping[Severity, int], findings: Iterable[Diagnostic], *, valid: bool
-) -> dict[str, Json]:
+def report(checks: Iterable[Checked], frame: Frame) -> Iterator[str]:
+    """`validate --format json`."""
+    yield dump(validation(list(checks)), indent=2) + "\n"
+
+
+def validation(checks: list[Checked]) -> dict[str, Json]:
     """The answer of `validate`."""
+    totals = Totals.of(checks)
     return {
-        "valid": valid,
-        "messages": messages,
-        "counts": {severity.value: counts.get(severity, 0) for severity in Severity},
-        "diagnostics": [diagnostic(found) for found in findings],
+        "valid": not totals.counts[Severity.ERROR],
+        "messages": totals.messages,
+        "counts": {severity.value: totals.counts[severity] for severity in Severity},
+        "at_least": totals.at_least,
+        "left_out": totals.findings - totals.shown,
+        "diagnostics": [diagnostic(found) for checked in checks for found in checked.shown],
     }
 
 

@@ -68,7 +68,7 @@ def _header(reading: Reading, options: BatchOptions, fields: dict[str, Json], pl
     name = _said_name(options.name) or fields.get("name")
     return Header(
         file=reading.name,
-        folder=reading.path.parent,
+        folder=reading.base,
         name=str(name or _name_of_file(reading)),
         name_given=name is not None,
         account=_agreed("account", options.account, fields.get("account")),

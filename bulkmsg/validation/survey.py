@@ -34,15 +34,16 @@ WINDOW = 256
 
 @dataclass(frozen=True)
 class BatchFile:
-    """Which batch, and what the command line says about it."""
+    """Which batch, and what the command line says about it; `folder` as for a `Reading`."""
 
     path: FilePath
     name: str
     options: BatchOptions = field(default_factory=BatchOptions)
     secrets: tuple[str, ...] = ()
+    folder: FilePath | None = None
 
     def reading(self, *, hashed: bool = False) -> Reading:
-        return Reading(self.path, self.name, self.options.delimiter, self.options.encoding, hashed)
+        return Reading(self.path, self.name, self.options.delimiter, self.options.encoding, hashed, folder=self.folder)
 
 
 @dataclass

@@ -35,8 +35,9 @@ def asked(url: str, path: str) -> Any:
 
 
 def environment(url: str | None = None, **more: str) -> dict[str, str]:
-    """The environment of a command: nothing of the user's own settings, the test account, the sandbox's URL."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("GORGIAS_", "BULKMSG_"))}
+    """The environment of a command: nothing of the user's or a build server's, the test account, the sandbox's URL."""
+    foreign = ("GORGIAS_", "BULKMSG_", "GITHUB_", "CI_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     own = {**kept, **ACCOUNT, **more}
     return own if url is None else {**own, "GORGIAS_BASE_URL": url}
 

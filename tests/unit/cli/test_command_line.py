@@ -107,7 +107,7 @@ def test_a_wrong_command_line_is_told_what_was_meant(
 def test_lines_are_counted_as_editors_do(tmp_path: Path, data: bytes) -> None:
     file = tmp_path / "a.yaml"
     file.write_bytes(data)
-    found = findings.read_lines(str(file), {1, 2, 3, 9})
+    found = findings.read_lines(file, {1, 2, 3, 9})
     assert found[1].startswith("one")
     assert (found[2], found[3]) == ("two", "three")
 
@@ -115,15 +115,15 @@ def test_lines_are_counted_as_editors_do(tmp_path: Path, data: bytes) -> None:
 def test_a_line_across_the_pieces_in_which_a_file_is_read_stays_whole(tmp_path: Path) -> None:
     file = tmp_path / "a.csv"
     file.write_text("x" * 200_000 + "é\nnext\n")
-    assert findings.read_lines(str(file), {1, 2}) == {1: "x" * 200_000 + "é", 2: "next"}
+    assert findings.read_lines(file, {1, 2}) == {1: "x" * 200_000 + "é", 2: "next"}
 
 
 def test_a_line_that_is_no_text_is_not_shown(tmp_path: Path) -> None:
     file = tmp_path / "a.csv"
     file.write_bytes(b"caf\xe9\nplain\n")
-    assert findings.read_lines(str(file), {1, 2}) == {2: "plain"}
-    assert findings.read_lines(str(file), {1}, "windows-1252") == {1: "café"}
-    assert findings.read_lines(str(tmp_path / "none"), {1}) == {}
+    assert findings.read_lines(file, {1, 2}) == {2: "plain"}
+    assert findings.read_lines(file, {1}, "windows-1252") == {1: "café"}
+    assert findings.read_lines(tmp_path / "none", {1}) == {}
 
 
 # -- streams ---------------------------------------------------------------------------------------------------------
