@@ -39,6 +39,13 @@ class ValidateArgs:
     strict: bool
     most: int
     stdin_name: str = _STDIN_NAME
+    on_github: bool = False
+
+    def shown(self, text: str) -> str:
+        """A text for people; a step of GitHub Actions takes some lines for commands, whichever format was chosen."""
+        from bulkmsg.reports.github import harmless
+
+        return "\n".join(map(harmless, text.split("\n"))) if self.on_github else text
 
 
 @click.command("validate", epilog=ENVIRONMENT)
@@ -84,11 +91,11 @@ def command(
     end, the files named by `from:` too, and sends nothing. Exit code 0: no errors; 1: errors were found; 3: a file
     could not be read at all.
     """
-    said = given.pop("format")
-    output = said or ("github" if os.environ.get("GITHUB_ACTIONS") == "true" else "text")
+    on_github = os.environ.get("GITHUB_ACTIONS") == "true"
+    output = given.pop("format") or ("github" if on_github else "text")
     shared = take_batch(ctx, "", given)
     most = max_findings or _EVERYTHING
-    return validate(ValidateArgs(batches, shared, output, strict, most, stdin_name), ctx.obj)
+    return validate(ValidateArgs(batches, shared, output, strict, most, stdin_name, on_github), ctx.obj)
 
 
 def validate(args: ValidateArgs, terminal: Terminal) -> ExitCode:
@@ -104,13 +111,13 @@ def validate(args: ValidateArgs, terminal: Terminal) -> ExitCode:
             _write_summary(listed, frame, terminal)
         pieces = chosen.render(checks, frame)
         if chosen.for_people:
-            answered = all(terminal.answer(piece.removesuffix("\n")) for piece in pieces)
+            answered = all(terminal.answer(args.shown(piece.removesuffix("\n"))) for piece in pieces)
         else:
             answered = terminal.data(pieces)
         if not answered:
             for _ in checks:  # nobody reads any more, and the exit code is still asked for
                 pass
-    terminal.say(course.next_step())
+    terminal.say(args.shown(course.next_step()))
     return course.code
 
 
@@ -194,15 +201,10 @@ class _Course:
 
     def next_step(self) -> str:
         """The next command to type."""
-        from bulkmsg.reports.github import harmless
-        from bulkmsg.reports.words import visible
-
         if self.code is ExitCode.OK:
-            step = _command(self.args, "plan", [self.first])
-        else:
-            again = self.failed if len(self.failed) <= _NAMED_AGAIN else list(self.args.words)
-            step = _command(self.args, "validate", again)
-        return harmless(f"next: {visible(step)}") if self.args.format == "github" else f"next: {step}"
+            return f"next: {_command(self.args, 'plan', [self.first])}"
+        again = self.failed if len(self.failed) <= _NAMED_AGAIN else list(self.args.words)
+        return f"next: {_command(self.args, 'validate', again)}"
 
 
 def _command(args: ValidateArgs, verb: str, names: list[str]) -> str:
