@@ -100,6 +100,7 @@ def command(
 
 def validate(args: ValidateArgs, terminal: Terminal) -> ExitCode:
     """Check the batches, answer, and say whether they are valid."""
+    from bulkmsg.reports.explain import tells_more
     from bulkmsg.reports.formats import FORMATS
 
     course = _Course(args, terminal)
@@ -117,6 +118,8 @@ def validate(args: ValidateArgs, terminal: Terminal) -> ExitCode:
         if not answered:
             for _ in checks:  # nobody reads any more, and the exit code is still asked for
                 pass
+    if chosen.for_people and (more := tells_more(course.rules.values())):
+        terminal.say(more)
     terminal.say(args.shown(course.next_step()))
     return course.code
 
@@ -130,6 +133,7 @@ class _Course:
     codes: set[ExitCode] = field(default_factory=set)
     first: str = ""
     failed: list[str] = field(default_factory=list)
+    rules: dict[str, Diagnostic] = field(default_factory=dict)
     left: int = _EVERYTHING
 
     def __post_init__(self) -> None:
@@ -162,7 +166,10 @@ class _Course:
             places[args.stdin_name] = path
         # More are collected than shown: the first by place are not the first found, and small counts stay exact.
         alike = args.most if args.most == _EVERYTHING else Findings.alike
-        seen = survey(batch, deep=False, findings=Findings(max(args.most, Findings.most), alike))
+        try:
+            seen = survey(batch, deep=False, findings=Findings(max(args.most, Findings.most), alike))
+        except UsageError as error:
+            raise UsageError(f"{batch.name}: {error.message}", error.hint) from None
         found = seen.findings
         return Checked(
             batch.name,
@@ -188,6 +195,7 @@ class _Course:
         from bulkmsg.diagnostic import Severity
 
         self.first = self.first or name
+        self.rules |= {found.rule: found for found in checked.shown}
         bad = checked.counts.get(Severity.ERROR) or (self.args.strict and checked.counts.get(Severity.WARNING))
         code = ExitCode.INVALID if checked.unread else ExitCode.FINDINGS if bad else ExitCode.OK
         self.codes.add(code)
@@ -220,12 +228,13 @@ def _command(args: ValidateArgs, verb: str, names: list[str]) -> str:
 def _frame(args: ValidateArgs) -> Frame:
     """Build servers name files from the repository's root, which they tell; without one it is the current folder."""
     from bulkmsg.reports.checks import Frame, below
+    from bulkmsg.rule_pages import pages
 
     here = str(Path.cwd())
     roots = (os.environ.get(name) for name in ("GITHUB_WORKSPACE", "CI_PROJECT_DIR"))
     root = next((str(Path(each).resolve()) for each in roots if each), here)
     inside = here == root or here.startswith(f"{root}/")
-    return Frame(args.strict, below(root if inside else here, here))
+    return Frame(args.strict, below(root if inside else here, here), pages() if args.format == "sarif" else {})
 
 
 def _write_summary(checks: list[Checked], frame: Frame, terminal: Terminal) -> None:

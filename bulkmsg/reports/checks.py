@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from bulkmsg.diagnostic import Diagnostic, Severity
 from bulkmsg.reports.findings import LineOf, left_out, verdict
+from bulkmsg.rule_pages import Page
 
 PathOf = Callable[[str], str]
 
@@ -92,10 +93,12 @@ class Frame:
     Args:
         strict: whether a warning fails the check.
         path_of: a file's path below the repository's root as it is known to a build server; absolute if outside.
+        pages: what there is to say about each rule, for a format that takes it along.
     """
 
     strict: bool = False
     path_of: PathOf = str
+    pages: Mapping[str, Page] = field(default_factory=dict)
 
 
 Render = Callable[[Iterable[Checked], Frame], Iterator[str]]

@@ -19,6 +19,7 @@ from bulkmsg.reports.checks import Checked, Frame, PathOf, Totals
 from bulkmsg.reports.findings import in_order
 from bulkmsg.reports.json import dump
 from bulkmsg.reports.words import visible
+from bulkmsg.rule_pages import Page
 from bulkmsg.source import Json
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -28,6 +29,7 @@ GITHUB_TAKES = 25_000
 _ROOT = "%SRCROOT%"
 _RULE_INDEX = {rule: index for index, rule in enumerate(RULES)}
 _NUMBERS = re.compile(r"\d+")
+_LINK = re.compile(r"\[([^\]]+)\]\([^)\s]+\)")
 
 
 def report(checks: Iterable[Checked], frame: Frame) -> Iterator[str]:
@@ -39,7 +41,11 @@ def _run(checks: Sequence[Checked], frame: Frame) -> dict[str, Json]:
     totals = Totals.of(checks)
     return {
         "tool": {
-            "driver": {"name": "bulkmsg", "version": __version__, "rules": [_rule(each) for each in RULES.values()]}
+            "driver": {
+                "name": "bulkmsg",
+                "version": __version__,
+                "rules": [_rule(each, frame.pages.get(each.id)) for each in RULES.values()],
+            }
         },
         "columnKind": "unicodeCodePoints",
         "originalUriBaseIds": {
@@ -51,22 +57,29 @@ def _run(checks: Sequence[Checked], frame: Frame) -> dict[str, Json]:
     }
 
 
-def _rule(rule: Rule) -> dict[str, Json]:
-    title = _message(f"{rule.title[0].upper()}{rule.title[1:]}.")
-    where = f"What it means, why it matters and the way out: section {rule.id} of docs/rules.md in bulkmsg."
+def _rule(rule: Rule, page: Page | None) -> dict[str, Json]:
+    title = f"{rule.title[0].upper()}{rule.title[1:]}."
+    parts = {"What": page.what, "Why": page.why, "Way out": page.way_out} if page else {}
+    told = {name: _LINK.sub(r"\1", text) for name, text in parts.items()}
+    more = f"`bulkmsg explain {rule.id}` shows examples."
+    markdown = "\n\n".join([*(f"**{name}.** {text}" for name, text in told.items()), more])
     return {
         "id": rule.id,
-        "shortDescription": title,
-        "fullDescription": title,
-        "help": _message(f"{title['text']} {where}"),
+        "shortDescription": _message(title),
+        "fullDescription": _message(told.get("What", title)),
+        "help": {**_message(*told.values(), more), "markdown": _braced(markdown)},
         "defaultConfiguration": {"level": rule.severity.value},
     }
 
 
 def _message(*lines: str) -> dict[str, Json]:
-    """A plain text message: braces stand for placeholders unless doubled, `[text](place)` would be a link (3.11)."""
-    shown = "\n".join(map(visible, lines)).replace("{", "{{").replace("}", "}}")
-    return {"text": shown.replace("](", "\\](")}
+    """A plain text message, in which `[text](place)` would be a link (3.11.6)."""
+    return {"text": _braced("\n".join(map(visible, lines))).replace("](", "\\](")}
+
+
+def _braced(text: str) -> str:
+    """In every message a brace alone stands for a placeholder (3.11.5)."""
+    return text.replace("{", "{{").replace("}", "}}")
 
 
 def _invocation(checks: Sequence[Checked], totals: Totals, frame: Frame) -> dict[str, Json]:

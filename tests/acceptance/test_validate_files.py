@@ -135,6 +135,22 @@ def test_the_next_command_names_what_failed_with_its_flags() -> None:
     assert last(validate("?.yaml")) == "next: bulkmsg validate '?.yaml'"
 
 
+def test_people_are_told_where_a_finding_is_explained() -> None:
+    put("bad.yaml", BAD + WARN)
+    assert validate("bad.yaml").stderr.splitlines() == [
+        "bulkmsg explain BM301 BM407 tells more",
+        "next: bulkmsg validate bad.yaml",
+    ]
+    assert "explain" not in validate("bad.yaml", "--format", "json").stderr
+
+
+def test_a_flag_that_contradicts_a_batch_names_the_batch() -> None:
+    put("good.yaml"), put("send.yaml"), Path("send.yaml").write_text("version: 1\nmode: send\nmessages: []\n")
+    done = validate("good.yaml", "send.yaml", "--mode", "import")
+    assert done.returncode == 2
+    assert "error: send.yaml: --mode import contradicts" in done.stderr
+
+
 def test_of_many_files_only_those_with_findings_are_told() -> None:
     put("a.yaml"), put("b.yaml", BAD), put("c.yaml")
     lines = validate("?.yaml").stdout.splitlines()

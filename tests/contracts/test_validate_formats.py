@@ -22,6 +22,7 @@ from bulkmsg.reports.checks import Checked, Frame, below
 from bulkmsg.reports.findings import LineOf, in_order
 from bulkmsg.reports.formats import FORMATS
 from bulkmsg.reports.words import visible
+from bulkmsg.rule_pages import pages
 from bulkmsg.validation.survey import survey
 from tests import read_back
 from tests.cases.test_cases import NOW, batch_of, cases
@@ -186,6 +187,17 @@ def test_sarif_of_hostile_texts_is_what_the_official_schema_asks_for() -> None:
     assert "\\](https://evil.example/)" in str(run["results"]), "a text must not become a link"
     for result in run["results"]:
         assert "{0}" not in result["message"]["text"].replace("{{", "").replace("}}", "")
+
+
+def test_sarif_takes_the_page_of_each_rule_along() -> None:
+    rules = sarif_run(checked([found()]), frame=Frame(pages=pages()))["tool"]["driver"]["rules"]
+    assert [each["id"] for each in rules] == list(pages())
+    for each in rules:
+        page, told = pages()[each["id"]], read_back.sarif_message(each["help"])
+        assert each["shortDescription"]["text"].lower() == f"{page.title}.".lower()
+        assert all(part.partition("[")[0] in told for part in (page.what, page.why, page.way_out))
+        assert each["help"]["markdown"].startswith("**What.** ") and "](" not in each["help"]["markdown"]
+    assert sarif_run(checked([found()]))["tool"]["driver"]["rules"][0]["help"]["text"], "also without pages"
 
 
 def test_sarif_says_when_a_file_could_not_be_looked_at_and_that_findings_are_left_out() -> None:
