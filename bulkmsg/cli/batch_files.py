@@ -31,19 +31,25 @@ _AT_ONCE = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A file to look at, or why there is none."""
+    """A file to look at, or why there is none; `instead` is what to type then, if it is known."""
 
     name: str
     wrong: Diagnostic | None = None
+    instead: str = ""
 
 
 def targets(words: Iterable[str]) -> Iterator[Target]:
     """The files that words of a command line mean, in their order, each once however it is called.
 
     A word with `*`, `?` or `[` that is no file's name is a pattern; its files come in the order of their names.
+
+    Raises:
+        UsageError: a word is empty.
     """
     seen: set[str] = set()
     for word in words:
+        if not word:
+            raise UsageError("a name of a batch is empty", "check the variable or the list that it comes from")
         for target in [_named(word)] if _is_plain(word) else _matching(word):
             whole = target.name if target.wrong or target.name == STDIN else str(Path(target.name).resolve())
             if whole not in seen:
@@ -67,7 +73,7 @@ def _named(name: str) -> Target:
         return Target(name)
     pattern = str(Path(name, "**", "*.yaml"))
     hint = f"name its batches, like '{pattern}' in quotes"
-    return Target(name, file_finding("BM101", f"`{shown(name)}` is a directory, not a file", hint, name))
+    return Target(name, file_finding("BM101", f"`{shown(name)}` is a directory, not a file", hint, name), pattern)
 
 
 def _is_folder(path: Path) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bulkmsg.cli.build_server import on_github, paths_from_root, write_summary
 from bulkmsg.cli.options import ENVIRONMENT, BatchArgs, batch_options, format_option, option, take_batch
 from bulkmsg.cli.terminal import Terminal
 from bulkmsg.errors import ExitCode, UsageError, worst
@@ -19,7 +19,7 @@ from bulkmsg.errors import ExitCode, UsageError, worst
 if TYPE_CHECKING:
     from bulkmsg.cli.batch_files import Target
     from bulkmsg.diagnostic import Diagnostic
-    from bulkmsg.reports.checks import Checked, Frame
+    from bulkmsg.reports.checks import Checked
     from bulkmsg.reports.findings import LineOf
 
 _EVERYTHING = 10**9
@@ -91,25 +91,27 @@ def command(
     end, the files named by `from:` too, and sends nothing. Exit code 0: no errors; 1: errors were found; 3: a file
     could not be read at all.
     """
-    on_github = os.environ.get("GITHUB_ACTIONS") == "true"
-    output = given.pop("format") or ("github" if on_github else "text")
+    output = given.pop("format") or ("github" if on_github() else "text")
     shared = take_batch(ctx, "", given)
     most = max_findings or _EVERYTHING
-    return validate(ValidateArgs(batches, shared, output, strict, most, stdin_name, on_github), ctx.obj)
+    return validate(ValidateArgs(batches, shared, output, strict, most, stdin_name, on_github()), ctx.obj)
 
 
 def validate(args: ValidateArgs, terminal: Terminal) -> ExitCode:
     """Check the batches, answer, and say whether they are valid."""
+    from bulkmsg.reports.checks import Frame
     from bulkmsg.reports.explain import tells_more
     from bulkmsg.reports.formats import FORMATS
+    from bulkmsg.rule_pages import pages
 
     course = _Course(args, terminal)
-    chosen, frame = FORMATS[args.format], _frame(args)
+    chosen = FORMATS[args.format]
+    frame = Frame(args.strict, paths_from_root(), pages() if args.format == "sarif" else {})
     with ExitStack() as stack:
         checks = course.checks(stack)
         if args.format == "github":
             checks = iter(listed := list(checks))
-            _write_summary(listed, frame, terminal)
+            write_summary(listed, frame, terminal)
         pieces = chosen.render(checks, frame)
         if chosen.for_people:
             answered = all(terminal.answer(args.shown(piece.removesuffix("\n"))) for piece in pieces)
@@ -145,7 +147,7 @@ class _Course:
         for target in targets(self.args.words):
             checked = self._check(target, stack)
             self.left -= len(checked.shown)
-            self._note(target.name, checked)
+            self._note(target, checked)
             yield checked
 
     def _check(self, target: Target, stack: ExitStack) -> Checked:
@@ -191,16 +193,16 @@ class _Course:
             self.terminal.say("reading a batch from the keyboard; Ctrl-D on a line of its own ends it")
         return stack.enter_context(kept_input(name))
 
-    def _note(self, name: str, checked: Checked) -> None:
+    def _note(self, target: Target, checked: Checked) -> None:
         from bulkmsg.diagnostic import Severity
 
-        self.first = self.first or name
+        self.first = self.first or target.name
         self.rules |= {found.rule: found for found in checked.shown}
         bad = checked.counts.get(Severity.ERROR) or (self.args.strict and checked.counts.get(Severity.WARNING))
         code = ExitCode.INVALID if checked.unread else ExitCode.FINDINGS if bad else ExitCode.OK
         self.codes.add(code)
         if code is not ExitCode.OK and len(self.failed) <= _NAMED_AGAIN:
-            self.failed.append(name)
+            self.failed.append(target.instead or target.name)
 
     @property
     def code(self) -> ExitCode:
@@ -223,33 +225,6 @@ def _command(args: ValidateArgs, verb: str, names: list[str]) -> str:
     flags = [part for given in args.batch.typed for part in given]
     strict = ["--strict"] if args.strict and verb == "validate" else []
     return shlex.join(["bulkmsg", verb, *words, *flags, *strict])
-
-
-def _frame(args: ValidateArgs) -> Frame:
-    """Build servers name files from the repository's root, which they tell; without one it is the current folder."""
-    from bulkmsg.reports.checks import Frame, below
-    from bulkmsg.rule_pages import pages
-
-    here = str(Path.cwd())
-    roots = (os.environ.get(name) for name in ("GITHUB_WORKSPACE", "CI_PROJECT_DIR"))
-    root = next((str(Path(each).resolve()) for each in roots if each), here)
-    inside = here == root or here.startswith(f"{root}/")
-    return Frame(args.strict, below(root if inside else here, here), pages() if args.format == "sarif" else {})
-
-
-def _write_summary(checks: list[Checked], frame: Frame, terminal: Terminal) -> None:
-    """Append to the step's summary. A summary that cannot be written fails no check: the log has all of it."""
-    from bulkmsg.reports.github import SUMMARY, summary
-
-    name = os.environ.get("GITHUB_STEP_SUMMARY")
-    if not name:
-        return
-    try:
-        with Path(name).open("ab") as file:
-            text = summary(checks, frame, SUMMARY - file.tell())
-            file.write(text.encode("utf-8", "backslashreplace"))
-    except OSError as error:
-        terminal.say(f"the job's summary could not be written: {error.strerror}")
 
 
 def _lines(shown: Iterable[Diagnostic], encoding: str | None, places: dict[str, Path]) -> LineOf:

@@ -110,7 +110,7 @@ def _results(checks: Sequence[Checked], path_of: PathOf) -> Iterator[dict[str, J
 
 def _result(found: Diagnostic, fingerprint: str, path_of: PathOf) -> dict[str, Json]:
     related = [_related(number, place, path_of) for number, place in enumerate(found.related, 1)]
-    more = {"key": found.key, "row": found.row, "column": found.column_name}
+    more = {"key": found.key, "row": found.row, "columnName": found.column_name}
     return {
         "ruleId": found.rule,
         "ruleIndex": _RULE_INDEX[found.rule],
@@ -140,8 +140,11 @@ def _place(file: str, line: int, column: int, path_of: PathOf) -> dict[str, Json
 
 
 def _artifact(path: str) -> dict[str, Json]:
-    """Percent-encoded by its bytes, since a file's name need not be text."""
-    uri = quote(os.fsencode(path))
+    """Percent-encoded by its bytes, since a name need not be text; what can be no file's name, as it is told."""
+    try:
+        uri = quote(os.fsencode(path))
+    except UnicodeEncodeError:
+        uri = quote(visible(path))
     return {"uri": f"file://{uri}"} if path.startswith("/") else {"uri": uri, "uriBaseId": _ROOT}
 
 

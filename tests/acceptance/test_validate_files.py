@@ -101,7 +101,14 @@ def test_a_folder_is_told_what_to_type() -> None:
     done = validate("batches")
     assert done.returncode == 3
     assert "hint: name its batches, like 'batches/**/*.yaml' in quotes" in done.stdout
+    assert last(done) == "next: bulkmsg validate 'batches/**/*.yaml'"
     assert validate("batches/**/*.yaml").returncode == 0
+
+
+def test_an_empty_name_is_no_folder() -> None:
+    """A job's variable that holds nothing must not check something else, or nothing."""
+    put("good.yaml")
+    assert validate("good.yaml", "").returncode == 2
 
 
 def test_a_pattern_does_not_walk_without_end(monkeypatch: pytest.MonkeyPatch) -> None:

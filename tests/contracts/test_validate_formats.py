@@ -68,6 +68,7 @@ HOSTILE = [
     found(file="Grüße 日本 #1?.yaml", message="😀 e\u0301", key="k\n::error::", path="messages[3].source"),
     found(message="| a | <script>alert(1)</script> ![x](y) @team #1 www.example.org", hint="*b* _i_ `c` ~~d~~"),
     file_finding("BM101", "it does not exist", "look", "none.yaml"),
+    found(file="\ud800 \udcff.yaml", key="\ud800", path="\ud800"),
     found("BM407", "unknown", severity=Severity.WARNING),
     found("BM305", "left out", severity=Severity.NOTE),
 ]
