@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import signal
 import stat
 import sys
 import tempfile
@@ -15,7 +14,6 @@ from dataclasses import dataclass
 from fnmatch import translate
 from functools import partial
 from pathlib import Path
-from types import FrameType
 
 from bulkmsg.diagnostic import Diagnostic, file_finding
 from bulkmsg.errors import UsageError
@@ -161,12 +159,15 @@ class _Walk:
 def kept_input(name: str) -> Iterator[Path]:
     """What stands on standard input as a file of this name that only its owner can read, gone afterwards.
 
-    A batch is read more than once, which a pipe cannot be. Its folder goes as well when a signal ends the command.
+    A batch is read more than once, which a pipe cannot be.
 
     Raises:
         UsageError: there is no standard input, or it cannot be kept.
+        Interrupted: a signal came, which otherwise would leave the file behind.
     """
-    with _cleaning_up_when_ended():
+    from bulkmsg.app.signals import interruptible  # here: its event loop costs more than checking a small batch
+
+    with interruptible():
         folder = tempfile.mkdtemp(prefix="bulkmsg-")  # 0700
         try:
             path = Path(folder, name)
@@ -189,16 +190,3 @@ def _keep(path: Path) -> None:
     except OSError as error:
         hint = "save it to a file and name that, or set TMPDIR to a folder with room"
         raise UsageError(f"standard input could not be kept: {error.strerror}", hint) from None
-
-
-@contextmanager
-def _cleaning_up_when_ended() -> Iterator[None]:
-    def end(number: int, frame: FrameType | None) -> None:
-        raise SystemExit(128 + number)
-
-    before = {each: signal.signal(each, end) for each in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)

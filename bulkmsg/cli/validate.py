@@ -19,8 +19,9 @@ from bulkmsg.errors import ExitCode, UsageError, worst
 if TYPE_CHECKING:
     from bulkmsg.cli.batch_files import Target
     from bulkmsg.diagnostic import Diagnostic
-    from bulkmsg.reports.checks import Checked
+    from bulkmsg.reports.checks import Checked, Frame
     from bulkmsg.reports.findings import LineOf
+    from bulkmsg.reports.formats import Format
 
 _EVERYTHING = 10**9
 # Findings shown of all files together, unless all were asked for: what is held in memory has a bound.
@@ -104,26 +105,33 @@ def validate(args: ValidateArgs, terminal: Terminal) -> ExitCode:
     from bulkmsg.reports.formats import FORMATS
     from bulkmsg.rule_pages import pages
 
-    course = _Course(args, terminal)
-    chosen = FORMATS[args.format]
+    course, chosen = _Course(args, terminal), FORMATS[args.format]
     frame = Frame(args.strict, paths_from_root(), pages() if args.format == "sarif" else {})
-    with ExitStack() as stack:
-        checks = course.checks(stack)
-        if args.format == "github":
-            checks = iter(listed := list(checks))
-            write_summary(listed, frame, terminal)
-        pieces = chosen.render(checks, frame)
-        if chosen.for_people:
-            answered = all(terminal.answer(args.shown(piece.removesuffix("\n"))) for piece in pieces)
-        else:
-            answered = terminal.data(pieces)
-        if not answered:
-            for _ in checks:  # nobody reads any more, and the exit code is still asked for
-                pass
+    try:
+        with ExitStack() as stack:
+            _answer(course.checks(stack), chosen, frame, args, terminal)
+    except KeyboardInterrupt as error:
+        terminal.say(str(error) or "interrupted")
+        code: ExitCode = getattr(error, "exit_code", ExitCode.SIGINT)
+        return code
     if chosen.for_people and (more := tells_more(course.rules.values())):
         terminal.say(more)
     terminal.say(args.shown(course.next_step()))
     return course.code
+
+
+def _answer(checks: Iterator[Checked], chosen: Format, frame: Frame, args: ValidateArgs, terminal: Terminal) -> None:
+    if args.format == "github":
+        checks = iter(listed := list(checks))
+        write_summary(listed, frame, terminal)
+    pieces = chosen.render(checks, frame)
+    if chosen.for_people:
+        answered = all(terminal.answer(args.shown(piece.removesuffix("\n"))) for piece in pieces)
+    else:
+        answered = terminal.data(pieces)
+    if not answered:
+        for _ in checks:  # nobody reads any more, and the exit code is still asked for
+            pass
 
 
 @dataclass
