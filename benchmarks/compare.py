@@ -149,11 +149,12 @@ def bulkmsg_findings(answer: str) -> Iterator[Found]:
 
 
 def check_jsonschema_findings(answer: str) -> Iterator[Found]:
-    told = json.loads(answer)
-    for each in told.get("errors", []):
-        yield each["message"], 0, 0
-    for each in told.get("parse_errors", []):
-        yield each["message"], 0, 0
+    """Its text: what the parser of YAML complains of has lines, what the schema complains of a path."""
+    for line in answer.splitlines():
+        if match := re.search(r'in "<byte string>", line (\d+), column (\d+)', line):
+            yield line.strip(), int(match[1]), int(match[2])
+        elif line.startswith("  batch.") and "::" in line:
+            yield line.strip(), 0, 0
 
 
 def yamllint_findings(answer: str) -> Iterator[Found]:
@@ -176,7 +177,7 @@ def tools(folder: Path | None, schema: Path, table: Path) -> list[Tool]:
         found += [
             Tool(
                 "check-jsonschema",
-                lambda file: [f"{folder}/check-jsonschema", "--schemafile", schema.name, "-o", "json", file.name],
+                lambda file: [f"{folder}/check-jsonschema", "--schemafile", schema.name, file.name],
                 check_jsonschema_findings,
             ),
             Tool(

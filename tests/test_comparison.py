@@ -44,8 +44,6 @@ def test_the_page_says_what_bulkmsg_finds(kind: str, compare: ModuleType, tmp_pa
 def test_the_page_shows_what_bulkmsg_prints(name: str, compare: ModuleType, tmp_path: Path) -> None:
     kind = name.rpartition(".")[2].upper()
     titles = compare.SEVERAL if kind == "YAML" else compare.SEVERAL_IN_CSV
-    (tmp_path / name).write_text(
-        compare.with_mistakes(getattr(compare, kind), getattr(compare, f"IN_{kind}"), titles)
-    )
+    (tmp_path / name).write_text(compare.with_mistakes(getattr(compare, kind), getattr(compare, f"IN_{kind}"), titles))
     printed = compare.output([*compare.BULKMSG, "validate", name], tmp_path)
     assert f"`bulkmsg validate {name}`\n\n```text\n{printed}```\n" in PAGE

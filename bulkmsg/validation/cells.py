@@ -240,7 +240,9 @@ class SheetPlan:
         return fields
 
     def _unreadable(self, column: str, error: CellError) -> CellTrouble:
-        return CellTrouble("BM113", column, f"the cell must be {error}", "mend the cell")
+        return CellTrouble(
+            "BM113", column, f"the cell must be {error}", "write the cell in that form, or leave it empty"
+        )
 
     def _place(
         self, fields: dict[str, Json], parents: tuple[str, ...], inner: dict[str, Json], troubles: list[CellTrouble]
