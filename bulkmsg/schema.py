@@ -6,10 +6,11 @@ is imported when the first instance needs explaining, because its import alone c
 thousands of valid messages. Neither engine ever fetches anything: all schemas are at hand, and a
 reference to any other is an error.
 
-Schemas carry three annotations of ours, which validators ignore and `violations` reads:
+Schemas carry annotations of ours, which validators ignore and `violations` reads:
 `x-why` (why a rule exists, said when it fails), `x-expects` (what a text must look like, said instead
 of a regular expression), `x-field` (the field to name when a rule about several fails); and on closed
-objects `x-refused` (fields of the API that are refused on purpose, each with the reason).
+objects `x-refused` (fields of the API that are refused on purpose, each with the reason). What editors
+read (`errorMessage`, `patternErrorMessage`, `enumDescriptions`) says the same to them.
 """
 
 from __future__ import annotations

@@ -59,6 +59,7 @@ def _fields(path: str) -> Iterator[Field]:
     if whole is not None:
         yield whole
         return
+    path = path.rpartition(".template.")[2]  # a finding in a template is about a field of an entry
     for roots in (_OF_ENTRIES, _OF_HEADERS, _OF_PROGRAMS):
         found = [each for root in roots if (each := field(f"{root}.{path}"))]
         if found:

@@ -85,7 +85,7 @@ def _asked_here(node: Schema, name: str, where: str) -> Iterator[str]:
         told = why if isinstance(why, str) and where else ""  # what always holds says no more than the demand itself
         yield _sentence(f"one of {', '.join(alternatives)} is required", where, told)
     rule = node.get("properties", {}).get(name)
-    if isinstance(rule, dict) and rule.get("not") == {}:
+    if isinstance(rule, dict) and (rule.get("not") == {} or rule.get("const", ...) is None):
         yield _sentence("must be absent", where, str(rule.get("x-why", "")))
 
 

@@ -10,6 +10,8 @@ from bulkmsg.fields.tree import Home
 from bulkmsg.schema import Schema
 
 _MOST = 2**53 - 1  # what JSON keeps exactly: a limit of the format that nobody meets
+_OF_LISTS = frozenset({"items", "minItems", "maxItems"})
+_OF_TEXTS = frozenset({"minLength", "maxLength"})
 _KINDS = {
     "string": ("text", "texts"),
     "integer": ("a whole number", "whole numbers"),
@@ -33,6 +35,9 @@ def _choices(at: Home) -> Iterator[Home]:
             yield from _choices((home, each))
     elif "$ref" in node and "type" not in node:
         yield from _choices(tree.target(home, node["$ref"]))
+    elif node.get("type") == ["string", "array"]:
+        yield home, {word: value for word, value in node.items() if word not in _OF_LISTS} | {"type": "string"}
+        yield home, {word: value for word, value in node.items() if word not in _OF_TEXTS} | {"type": "array"}
     else:
         yield at
 

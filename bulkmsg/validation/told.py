@@ -37,6 +37,7 @@ _KEYWORD_RULES = {
 _OF_THE_TYPE = frozenset({"from_agent", "public", "channel"})
 _HINTS = {
     "BM203": "see `bulkmsg schema` for what the field may hold",
+    "BM302": "take sent_datetime out, or write mode: import if the message was sent already",
     "BM304": "leave the field out: the type says it already",
     "BM205": "make it fit",
     "BM206": "write it in that form, or leave the field out",
@@ -48,7 +49,7 @@ def rule_of(item: schema.Violation) -> str:
     if item.field in ("sent_datetime", "created_datetime") and item.keyword in ("required", "anyOf"):
         return "BM301"
     last = item.field or (item.path[-1] if item.path else "")
-    if last == "sent_datetime" and item.keyword == "not":
+    if last == "sent_datetime" and item.keyword == "const":
         return "BM302"
     if last in _OF_THE_TYPE and item.keyword in ("const", "enum", "not"):
         return "BM304"

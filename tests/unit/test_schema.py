@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -131,7 +132,7 @@ def test_accepts_the_plain_entry_of_each_type(kind: str) -> None:
 # type, path to change, new value (... removes), where the finding stands, its field, its keyword
 WRONG: list[tuple[str, str, object, tuple[str | int, ...], str | None, str]] = [
     ("incoming", "channel", ..., (), "channel", "required"),
-    ("incoming", "channel", "internal-note", ("channel",), None, "not"),
+    ("incoming", "channel", "internal-note", ("channel",), None, "const"),
     ("incoming", "channel", "", ("channel",), None, "minLength"),
     ("incoming", "sender", ..., (), "sender", "required"),
     ("incoming", "sender", {"name": "Jane"}, ("sender",), "email", "anyOf"),
@@ -148,8 +149,8 @@ WRONG: list[tuple[str, str, object, tuple[str | int, ...], str | None, str]] = [
     ("incoming", "source.from", ..., ("source",), "from", "required"),
     ("incoming", "source.from.address", ..., ("source", "from"), "address", "required"),
     ("incoming", "source.from.address", "jane", ("source", "from", "address"), None, "pattern"),
-    ("incoming", "source.from.address", "jane @example.com", ("source", "from", "address"), None, "not"),
-    ("incoming", "source.from.address", "\u202ejane@example.com", ("source", "from", "address"), None, "not"),
+    ("incoming", "source.from.address", "jane @example.com", ("source", "from", "address"), None, "pattern"),
+    ("incoming", "source.from.address", "\u202ejane@example.com", ("source", "from", "address"), None, "pattern"),
     ("incoming", "source.to", ..., ("source",), "to", "required"),
     ("incoming", "source.to", [], ("source", "to"), None, "minItems"),
     ("incoming", "source.to.0", {"name": "Support"}, ("source", "to", 0), "address", "required"),
@@ -196,7 +197,7 @@ WRONG: list[tuple[str, str, object, tuple[str | int, ...], str | None, str]] = [
     ("outgoing", "sender", {}, ("sender",), "email", "anyOf"),
     ("outgoing", "receiver", {"name": "Jane"}, ("receiver",), "email", "anyOf"),
     ("outgoing", "from_agent", False, ("from_agent",), None, "enum"),
-    ("outgoing", "channel", "internal-note", ("channel",), None, "not"),
+    ("outgoing", "channel", "internal-note", ("channel",), None, "const"),
     ("outgoing", "sent_datetime", ..., (), "sent_datetime", "required"),
     ("internal-note", "channel", "email", ("channel",), None, "enum"),
     ("internal-note", "sender", ..., (), "sender", "required"),
@@ -359,14 +360,14 @@ def test_accepts_a_batch() -> None:
         ("messages.0.receiver", {}, ("messages", 0), "receiver", "additionalProperties"),
         ("messages.1.templat", {}, ("messages", 1), "templat", "additionalProperties"),
         ("tickets.delimiter", "::", ("tickets", "delimiter"), None, "maxLength"),
-        ("tickets.from", 5, ("tickets", "from"), None, "anyOf"),
+        ("tickets.from", 5, ("tickets", "from"), None, "type"),
         ("tickets.template.sbject", "x", ("tickets", "template"), "sbject", "propertyNames"),
         (
             "tickets.template.messages.0.sent_datetime",
             "{{ when }}",
             ("tickets", "template", "messages", 0, "sent_datetime"),
             None,
-            "not",
+            "const",
         ),
         (
             "tickets.template.messages.0.actions",
@@ -484,37 +485,58 @@ def nodes(node: object) -> Iterator[Entry]:
     elif isinstance(node, dict):
         yield node
         for word, value in node.items():
-            if word in ("properties", "$defs"):
+            if word in ("properties", "patternProperties", "$defs"):
                 for inner in value.values():
                     yield from nodes(inner)
             elif word not in ("examples", "enum", "const") and not word.startswith("x-"):
                 yield from nodes(value)
 
 
-def described(name: str) -> Iterator[tuple[str, Entry]]:
-    """Every property that a reader or an editor may come upon, and every definition."""
+def fields(name: str) -> Iterator[tuple[str, Entry]]:
+    """Every property that a reader or an editor may come upon; those of a bare condition describe nothing."""
     for node in nodes(schema.load(name)):
-        in_condition = not any(isinstance(p, dict) and "title" in p for p in node.get("properties", {}).values())
-        for word in ("$defs",) if in_condition else ("properties", "$defs"):
-            yield from node.get(word, {}).items()
+        if any(isinstance(p, dict) and "title" in p for p in node.get("properties", {}).values()):
+            yield from node["properties"].items()
+
+
+def definitions(name: str) -> Iterator[tuple[str, Entry]]:
+    for node in nodes(schema.load(name)):
+        yield from node.get("$defs", {}).items()
 
 
 @pytest.mark.parametrize("name", schema.NAMES)
 def test_every_field_has_title_description_and_example(name: str) -> None:
-    for field, node in described(name):
+    for field, node in fields(name):
         assert node.get("title") and node.get("description"), field
         assert node.get("examples") or node.get("not") == {}, field
+    for definition, node in definitions(name):
+        assert node.get("title") and node.get("description"), definition
 
 
 @pytest.mark.parametrize("name", schema.NAMES)
 def test_the_examples_are_valid(name: str) -> None:
-    for field, node in described(name):
+    for field, node in (*fields(name), *definitions(name)):
         inlined = schema._resolve(node, f"{schema.BASE}{name}.schema.json", ())
         check = Checker(name, {"$schema": schema.DIALECT, **inlined})
-        for example in node["examples"]:
+        for example in node.get("examples", []):
             assert verdict(check, example) == [], field
     for example in schema.load(name).get("examples", []):
         assert verdict(checker(name), example) == []
+
+
+BY_EDITORS = {"batch", "incoming", "outgoing", "internal-note", "ticket", "common"}  # the others are read by programs
+
+
+@pytest.mark.parametrize("name", schema.NAMES)
+def test_editors_say_the_same_sentences_as_the_tool(name: str) -> None:
+    for node in nodes(schema.load(name)):
+        said = node.get("errorMessage")
+        if "patternErrorMessage" in node or ("pattern" in node and "x-expects" in node and name in BY_EDITORS):
+            assert node["patternErrorMessage"] == f"must be {node['x-expects']}"
+        if said is not None and ("x-why" in node or "x-expects" in node):
+            assert said == node.get("x-why", f"must be {node.get('x-expects')}")
+        if said is not None and node.get("additionalProperties") is False:
+            assert said.endswith(", ".join(node["properties"])), "it is said of unknown fields as well"
 
 
 FREE = {"meta", "headers", "extra", "flags", "columns", "template"}
@@ -552,7 +574,8 @@ def test_no_object_takes_an_unknown_field(name: str, sample: Entry) -> None:
 @pytest.mark.parametrize("name", schema.NAMES)
 def test_patterns_and_keywords_are_ones_that_both_engines_read_alike(name: str) -> None:
     for node in nodes(schema.load(name)):
-        assert not {"format", "oneOf", "uniqueItems", "patternProperties"} & node.keys()
+        assert not {"format", "oneOf", "uniqueItems"} & node.keys()
+        assert all(re.fullmatch(r"\^[a-z_]+\$", named) for named in node.get("patternProperties", ()))
         pattern = node.get("pattern", "")
         assert "\\" not in pattern and "(?" not in pattern
         if pattern.endswith("$"):  # Python's $ also matches before a final line break
@@ -562,8 +585,8 @@ def test_patterns_and_keywords_are_ones_that_both_engines_read_alike(name: str) 
 
 def test_the_lists_are_those_of_the_reference() -> None:
     shared = schema.load("common")["$defs"]
-    assert len(set(shared["via"]["enum"])) == 29
-    assert len(set(shared["source_type"]["enum"])) == 49
+    assert len(set(shared["via"]["enum"]) - {None}) == 29
+    assert len(set(shared["source_type"]["enum"]) - {None}) == 49
     assert len(set(shared["channel"]["examples"])) == 21
 
 
@@ -571,6 +594,25 @@ def test_templates_know_the_same_fields_as_entries() -> None:
     template = schema.load("batch")["$defs"]["message_template"]["allOf"]
     for rule, kind in zip(template, BASES, strict=False):
         assert rule["then"]["propertyNames"]["enum"] == list(schema.load(kind)["$defs"]["entry"]["properties"])
+
+
+def test_templates_tell_of_each_field_what_entries_tell() -> None:
+    told = {name: schema.load(name)["$defs"] for name in ("batch", "outgoing", "ticket")}
+    messages = {**told["outgoing"]["entry"]["properties"], **told["batch"]["defaults"]["properties"]}
+    for template, of_entries in (("message", messages), ("ticket", told["ticket"]["fields"]["properties"])):
+        for field, node in told["batch"][f"{template}_template"]["properties"].items():
+            if (template, field) != ("ticket", "messages"):
+                assert {word: node[word] for word in ("title", "description")} == {
+                    word: of_entries[field][word] for word in ("title", "description")
+                }, field
+        assert list(told["batch"][f"{template}_template"]["properties"]) == names_of(told["batch"], template)
+
+
+def names_of(definitions: Entry, template: str) -> list[str]:
+    """The names that a template may have when it does not say its type."""
+    whole = definitions[f"{template}_template"]
+    rule = whole if "propertyNames" in whole else whole["allOf"][-1]["then"]
+    return list(rule["propertyNames"]["enum"])
 
 
 # --- The room ----------------------------------------------------------------------------------------------
