@@ -1,6 +1,7 @@
 # Two targets do all the set-up on a machine that has python3 and make:
 #   make demo   install into .venv, run a sample batch against the embedded sandbox, show what was created
-#   make test   install the test extra, then format check, lint, strict types, all tests
+#   make test   install the test extra and, where npm is found, the YAML language server; then format check, lint,
+#               strict types, all tests
 
 PYTHON ?= python3
 VENV := .venv
@@ -8,7 +9,10 @@ BIN := $(VENV)/bin
 # What pip sees of the environment: nothing that points outside of the virtual environment.
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test bench compare clean
+# The language server behind YAML in VS Code, Neovim, Helix and others; 2.0 needs Node 22.
+YAML_SERVER := yaml-language-server@1.25.0
+
+.PHONY: demo test editor-tests bench compare clean
 
 $(VENV)/made: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("bulkmsg needs Python 3.11 or newer, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
@@ -26,11 +30,21 @@ demo: $(VENV)/made
 	$(BIN)/bulkmsg run samples/three-types.yaml --sandbox
 	$(BIN)/bulkmsg results samples/three-types.yaml --account sandbox --format table
 
-test: $(VENV)/made-test
+# Where npm is missing or cannot reach its registry, the tests in tests/editor/ are skipped and say so.
+$(VENV)/lsp/made: Makefile $(VENV)/made
+	@if ! command -v npm >/dev/null; then echo "npm is not here: tests/editor/ will be skipped"; \
+	elif npm install --prefix $(VENV)/lsp $(YAML_SERVER) --no-audit --no-fund --no-package-lock --silent \
+		--fetch-retries=1 --fetch-timeout=20000; then touch $@; \
+	else echo "$(YAML_SERVER) could not be installed: tests/editor/ will be skipped"; fi
+
+test: $(VENV)/made-test $(VENV)/lsp/made
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
+
+editor-tests: $(VENV)/made-test $(VENV)/lsp/made
+	$(BIN)/python -m pytest tests/editor
 
 bench: $(VENV)/made-test
 	$(BIN)/python benchmarks/validate.py

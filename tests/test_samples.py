@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from bulkmsg.app.start import start
 from tests.acceptance.recorder import recorder
 from tests.acceptance.servers import bulkmsg, environment
 
@@ -76,6 +77,20 @@ def test_there_is_a_sample_of_each_format() -> None:
 @pytest.mark.parametrize("name", [name for name in BATCHES if name.endswith(".yaml")])
 def test_a_yaml_sample_begins_with_the_line_that_editors_read(name: str) -> None:
     assert (SAMPLES / name).read_text().startswith(MODELINE)
+    assert schema_of(SAMPLES / name).is_file()
+
+
+def test_the_batches_of_init_begin_with_that_line_and_bring_their_schema(tmp_path: Path) -> None:
+    batches = [tmp_path / name for name in start(tmp_path).written if name.endswith(".yaml")]
+    assert len(batches) == 2
+    assert all(schema_of(batch).is_file() for batch in batches)
+
+
+def schema_of(batch: Path) -> Path:
+    """The schema that a batch names in its first line."""
+    prefix, _, name = batch.read_text().partition("\n")[0].partition("$schema=")
+    assert prefix == "# yaml-language-server: "
+    return batch.parent / name
 
 
 @pytest.mark.parametrize("name", BATCHES)
