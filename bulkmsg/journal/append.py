@@ -46,6 +46,11 @@ class Appender:
         self.health = Health.SOUND
         self._reason = ""
 
+    @property
+    def trouble(self) -> LogUnusable | None:
+        """Why nothing new may begin; None while all is well."""
+        return None if self.health is Health.SOUND else self._refusal()
+
     def begin(self, body: Mapping[str, Json]) -> int:
         """Write a record that opens something new; its offset. `sync` makes it safe."""
         self._demand_sound()
@@ -132,7 +137,10 @@ class Appender:
         self._refuse()
 
     def _refuse(self) -> NoReturn:
-        raise LogUnusable(
+        raise self._refusal()
+
+    def _refusal(self) -> LogUnusable:
+        return LogUnusable(
             f"the progress log {shown(self._path)} cannot be written: {self._reason}",
             "nothing new is sent; mend that and run the same command again: it goes on where the log ends",
         )

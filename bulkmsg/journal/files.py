@@ -151,6 +151,15 @@ def create_log(path: Path, data: bytes, disk: Disk) -> int:
     return fd
 
 
+def sync_folder(path: Path, disk: Disk) -> None:
+    """Make the log's name safe: a file without one is lost with all that was flushed to it."""
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        disk.fsync(folder)
+    finally:
+        os.close(folder)
+
+
 def take_reserve(path: Path, disk: Disk) -> int:
     """Lock the reserve beside the log and fill it, so that its room is really taken."""
     reserve = reserve_of(path)
@@ -169,7 +178,8 @@ def release_reserve(path: Path, fd: int) -> None:
     """Give up the reserve and its lock; the file goes first, while it is still ours."""
     with suppress(OSError):
         reserve_of(path).unlink()
-    os.close(fd)
+    with suppress(OSError):
+        os.close(fd)
 
 
 def reserve_of(path: Path) -> Path:
@@ -198,11 +208,7 @@ def _publish(aside: Path, path: Path, disk: Disk) -> None:
     if log_exists(path):
         _refuse(path, "appeared in this very moment")
     aside.rename(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        disk.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(path, disk)
 
 
 def _write_whole(disk: Disk, fd: int, data: bytes) -> None:

@@ -10,13 +10,13 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import datetime
 from pathlib import Path
 
 from bulkmsg.errors import LogInUse, LogUnusable
 from bulkmsg.journal import records
-from bulkmsg.journal.append import Appender, Health
+from bulkmsg.journal.append import Appender
 from bulkmsg.journal.files import (
     Disk,
     Lines,
@@ -26,6 +26,7 @@ from bulkmsg.journal.files import (
     open_to_read,
     release_reserve,
     shown,
+    sync_folder,
     take_reserve,
     translated,
 )
@@ -119,7 +120,12 @@ class ProgressLog:
     @property
     def sound(self) -> bool:
         """Whether a new intent can still be written."""
-        return self._out.health is Health.SOUND
+        return self.trouble is None
+
+    @property
+    def trouble(self) -> LogUnusable | None:
+        """What went wrong with the log, so that no new intent can be written; None while it is sound."""
+        return self._out.trouble
 
     def begin_run(self, info: RunInfo) -> None:
         if self._run:
@@ -133,7 +139,19 @@ class ProgressLog:
         key = log_name(intent.key)
         self._ledger.check(key, State.INTENDED)
         body = records.intent_body(self._open_run(), self._at(), intent)
-        self._note(key, State.INTENDED, self._out.begin(body))
+        offset = self._out.begin(body)
+        try:
+            self._note(key, State.INTENDED, offset)
+        except LogUnusable:
+            self._take_word_back(intent)
+            raise
+
+    def _take_word_back(self, intent: Intent) -> None:
+        """An intent that could not be made safe stands in the file, and its request never leaves: say so behind it,
+        lest the message counts as in doubt. Should a power cut take this record and not the intent, it is looked up."""
+        with suppress(LogUnusable):
+            reason = "it did not leave: its intent could not be made safe"
+            self.retry(intent.key, intent.attempt, RetryVerdict.NOT_PROCESSED, 0, reason)
 
     def outcome(self, key: str, attempt: int, content: str, outcome: Outcome) -> None:
         """Note a fate. Tried even after an error; raises when it could not be made safe."""
@@ -156,7 +174,10 @@ class ProgressLog:
         self._out.sync()
 
     def close(self) -> None:
-        """Unlock the log and take the reserve away. `fold` stays readable. Safe to call again."""
+        """Unlock the log and take the reserve away. `fold` stays readable. Safe to call again.
+
+        All that counts is on the disk by now, so a disk that fails here is not worth a word.
+        """
         if self._closed:
             return
         self._closed = True
@@ -184,8 +205,10 @@ class ProgressLog:
 
 
 def _unlock(fd: int) -> None:
-    fcntl.flock(fd, fcntl.LOCK_UN)  # closing is not enough: readers by offset hold the same open file
-    os.close(fd)
+    with suppress(OSError):
+        fcntl.flock(fd, fcntl.LOCK_UN)  # closing is not enough: readers by offset hold the same open file
+    with suppress(OSError):
+        os.close(fd)
 
 
 def _with_reserve(path: Path, disk: Disk, undo: ExitStack) -> int:
@@ -204,14 +227,18 @@ def _scan(fd: int, path: Path) -> Scan:
 
 
 def _recover(fd: int, found: Scan, path: Path, disk: Disk) -> Scan:
-    """Leave the file ending with its last sound record and a newline, on stable storage."""
-    if found.ended and os.fstat(fd).st_size == found.end:
-        return found
+    """Leave the file ending with its last sound record and a newline, on stable storage and under its name.
+
+    Also where nothing was torn: a run that was killed may have left records, or the file's very name, unflushed, and
+    what this run reads there it goes by.
+    """
     with translated(path):
-        disk.truncate(fd, found.end)
+        if not found.ended or os.fstat(fd).st_size != found.end:
+            disk.truncate(fd, found.end)
         if not found.ended and disk.write(fd, b"\n") != 1:
             raise OSError(28, "No space left on device")
         disk.fsync(fd)
+        sync_folder(path, disk)
     return Scan(found.fold, found.end if found.ended else found.end + 1, found.last_sum)
 
 

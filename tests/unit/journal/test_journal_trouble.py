@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from bulkmsg.journal.files import reserve_of
 from bulkmsg.outcome import Outcome, State
 from bulkmsg.ports import RetryVerdict
 
-from .kit import CREATED, FailingDisk, begin, created, intent_for
+from .kit import CREATED, IDENTITY, Clock, FailingDisk, begin, created, intent_for
 
 
 def under_way(path: Path, disk: FailingDisk) -> ProgressLog:
@@ -114,7 +116,8 @@ def test_a_failed_fsync_of_an_intent_is_the_end_but_outcomes_are_still_written_o
     log.close()
     fold = read_fold(tmp_path / "log")
     assert fold.counts[CREATED] == 2
-    assert {key for key, _ in fold.doubtful()} == {"c", "new"}
+    assert {key for key, _ in fold.doubtful()} == {"c"}
+    assert fold.standing("new").state is State.PENDING, "its request never left, and the log says so"
 
 
 def test_a_failed_fsync_of_an_outcome_is_told_and_lets_nothing_new_begin(tmp_path: Path) -> None:
@@ -163,6 +166,28 @@ def test_a_closed_log_writes_no_more(tmp_path: Path) -> None:
     refused(log, "closed")
 
 
+def test_a_failure_is_remembered_even_if_all_that_followed_went_well(tmp_path: Path) -> None:
+    disk = FailingDisk()
+    log = under_way(tmp_path / "log", disk)
+    assert log.trouble is None
+    disk.room = 50
+    created(log, "a")
+    assert log.trouble is not None
+    assert "No space left" in log.trouble.message
+    log.close()
+
+
+def test_an_unlocking_that_fails_at_the_very_end_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = under_way(tmp_path / "log", FailingDisk())
+
+    def fails(fd: int, operation: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(fcntl, "flock", fails)
+    log.close()
+    assert not reserve_of(tmp_path / "log").exists()
+
+
 def test_a_run_that_cannot_mend_the_tail_does_not_begin(tmp_path: Path) -> None:
     path = tmp_path / "log"
     under_way(path, FailingDisk()).close()
@@ -174,3 +199,18 @@ def test_a_run_that_cannot_mend_the_tail_does_not_begin(tmp_path: Path) -> None:
     log.outcome("c", 1, "c0" * 8, Outcome(State.FAILED))
     log.close()
     assert read_fold(path).size == 3
+
+
+def test_a_run_that_goes_on_first_makes_safe_what_it_goes_by(tmp_path: Path) -> None:
+    """A killed run may have left its last records, and the very name of the log it had begun, unflushed: a power cut
+    after the next run had sent would take them, and the messages would be sent again."""
+
+    class Watched(FailingDisk):
+        def fsync(self, fd: int) -> None:
+            kinds.append("folder" if stat.S_ISDIR(os.fstat(fd).st_mode) else "log")
+            super().fsync(fd)
+
+    kinds: list[str] = []
+    under_way(tmp_path / "log", FailingDisk()).close()
+    ProgressLog.open(tmp_path / "log", IDENTITY, Clock(), Watched()).close()
+    assert kinds == ["log", "folder"]
