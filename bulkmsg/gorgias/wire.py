@@ -80,17 +80,21 @@ def read_page(reply: Reply) -> Page | str:
     if not isinstance(data, list) or not all(isinstance(item, dict) for item in data):
         return "the listing is not in the form that the API documents"
     meta = body.get("meta") if isinstance(body, dict) else None
-    return Page(data, _next(meta if isinstance(meta, dict) else {}, len(data)))
+    following = _next(meta if isinstance(meta, dict) else {})
+    if isinstance(following, str) and len(data) >= PAGE_SIZE:
+        return following
+    return Page(data, None if isinstance(following, str) else following)
 
 
-def _next(meta: dict[str, Json], count: int) -> tuple[str, str] | None:
+def _next(meta: dict[str, Json]) -> tuple[str, str] | str | None:
+    """The query part that asks for the next page, None after the last; or the words for an answer that does not say."""
     cursor = meta.get("next_cursor")
     if isinstance(cursor, str) and cursor:
         return "cursor", cursor
     current, pages = meta.get("current_page", meta.get("page")), meta.get("nb_pages")
-    if isinstance(current, int) and isinstance(pages, int) and current < pages:
-        return "page", str(current + 1)
-    return None
+    if isinstance(current, int) and isinstance(pages, int):
+        return ("page", str(current + 1)) if current < pages else None
+    return None if "next_cursor" in meta else "the listing is full and does not say whether more follows"
 
 
 def error_text(reply: Reply) -> str:
