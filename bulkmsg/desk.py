@@ -185,7 +185,7 @@ class Desk:
             pause = retry_after_seconds(reply.retry_after, self.now_utc())
             self.pacer.throttled(token, now, pause, reply.used, reply.limit)
             self.sink.tell(Event(Name.THROTTLED, fields={"seconds": round(pause, 3)}))
-        elif reply.contact is Contact.ANSWERED:
+        elif reply.contact is Contact.ANSWERED or reply.used is not None:  # an answer that was cut still had its header
             self.pacer.answered(token, now, reply.used, reply.limit)
         else:
             self.pacer.lost(token, now)

@@ -74,7 +74,7 @@ class Engine:
     def __post_init__(self) -> None:
         self._lanes: dict[str, Lane] = {}
         self._blocked: set[str] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], None] = {}  # in order: the same run is the same to the last byte
         self._queued = 0
         self._queued_bytes = 0
         self._parked = 0
@@ -82,6 +82,7 @@ class Engine:
         self._trusted: bool | None = None if self.last_created is not None else True
         self._trust_lock = asyncio.Lock()
         self._flying: dict[str, tuple[Message, int]] = {}
+        self._counted: dict[str, State] = {}  # where the tally has what is being worked on, if it moved in this run
         self._started = 0.0
         self._unfinished = False
         self._overdrawn: Halt | None = None
@@ -144,20 +145,20 @@ class Engine:
             return
         lane = self._lanes[name] = Lane(name, deque([message]), name in self._blocked)
         task = asyncio.create_task(self._work(lane))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = None
+        task.add_done_callback(self._tasks.pop)
 
     async def _drain(self) -> None:
         """Wait for the lanes: to their end, or, when the run stops, as long as requests in flight may take."""
         while self._tasks:
             stopping = self.desk.halt is not None
-            await asyncio.wait(set(self._tasks), timeout=DRAIN_SECONDS if stopping else 1.0)
+            await asyncio.wait(list(self._tasks), timeout=DRAIN_SECONDS if stopping else 1.0)
             if stopping:
                 self.abandon()
 
     def abandon(self) -> None:
         """Give up what is in flight: each lane records its message as in doubt and ends."""
-        for task in set(self._tasks):
+        for task in list(self._tasks):
             self._unfinished = task.cancel() or self._unfinished
 
     # -- one lane -------------------------------------------------------------------------------------------------
@@ -170,6 +171,7 @@ class Engine:
                 self._queued_bytes -= len(message.payload)
                 self._room.set()
                 await self._one(lane, message)
+                self._counted.pop(message.key, None)
         except Stopped:
             self._unfinished = True
         except LogUnusable as error:
@@ -243,8 +245,7 @@ class Engine:
         if isinstance(step, Pause):
             await self._pause(step)
         elif isinstance(step, Retry):
-            self.journal.retry(message.key, step.attempt, step.verdict, step.status, step.reason)
-            self._flying.pop(message.key, None)
+            self._note_retry(step, message.key)
         elif isinstance(step, Trust):
             return await self._trusts()
         elif isinstance(step, Distrust):
@@ -314,6 +315,20 @@ class Engine:
 
     # -- outcomes -------------------------------------------------------------------------------------------------
 
+    def _count(self, key: str, state: State) -> None:
+        """Let the tally say of a message what the log says of it now."""
+        self.tally.move(self._counted.get(key) or self.standing(key).state, state)
+        self._counted[key] = state
+
+    def _note_retry(self, step: Retry, key: str) -> None:
+        try:
+            self.journal.retry(key, step.attempt, step.verdict, step.status, step.reason)
+        except LogUnusable:
+            self._count(key, State.IN_DOUBT)  # for the log, and so for the next run, its intent is all there is
+            raise
+        self._flying.pop(key, None)
+        self._count(key, State.PENDING)
+
     def _settle(self, message: Message, standing: Standing, attempt: int, outcome: Outcome) -> None:
         same = outcome.state is standing.state and attempt == standing.attempt
         flew = self._flying.pop(message.key, None) is not None
@@ -322,9 +337,9 @@ class Engine:
                 self.journal.outcome(message.key, attempt, message.content, outcome)
             except LogUnusable:
                 if flew:  # for the log, and so for the next run, its intent is all there is
-                    self.tally.move(standing.state, State.IN_DOUBT)
+                    self._count(message.key, State.IN_DOUBT)
                 raise
-        self.tally.move(standing.state, outcome.state)
+        self._count(message.key, outcome.state)
         if outcome.duplicates:
             self.duplicates.append((message.key, outcome.duplicates))
         fields: dict[str, Json] = {"outcome": outcome.state.value, "attempt": attempt, "status": outcome.status}

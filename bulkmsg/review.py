@@ -21,7 +21,7 @@ class Review:
 
     Args:
         tally: where the selected messages stand.
-        to_send: how many messages will be sent, `to_settle` looked for first.
+        to_send: how many messages will be sent, `to_settle` looked for first, `to_hold` noted as held back.
         mails: how many of them would be mailed; `people` how many differ among whom they go to.
         edited: entries changed after they were created or while in doubt (the first few), and how many in all.
         removed: what the log knows as created or in doubt and the batch no longer holds: its key as the log shows it,
@@ -33,6 +33,7 @@ class Review:
     tally: Tally
     to_send: int = 0
     to_settle: int = 0
+    to_hold: int = 0
     mails: int = 0
     people: int = 0
     edited: list[Message] = field(default_factory=list)
@@ -135,6 +136,7 @@ def _count(found: Review, message: Message, where: Standing, action: Action, peo
     state = where.state if where.state in COUNTED else State.IN_DOUBT
     found.tally.counts[state] += 1
     if action is Action.SEND and message.ticket.lane in found.blocked:
+        found.to_hold += state is not State.HELD_BACK
         return
     found.to_send += action is Action.SEND
     found.to_settle += action is Action.SETTLE

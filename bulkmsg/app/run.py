@@ -24,7 +24,7 @@ from bulkmsg.deadline import deadlines
 from bulkmsg.delivery import Policy
 from bulkmsg.desk import GO_ON, Desk, Halt
 from bulkmsg.engine import Engine
-from bulkmsg.errors import LogUnusable
+from bulkmsg.errors import LogUnusable, worst
 from bulkmsg.events import Event, Name, RunView
 from bulkmsg.journal import LogIdentity, ProgressLog, RunInfo
 from bulkmsg.outcome import COUNTED
@@ -37,9 +37,9 @@ from bulkmsg.stopping import ErrorTally
 
 
 def idle(prepared: Prepared) -> RunResult | None:
-    """The result of a run that has nothing to send and nothing to look for; None if there is something."""
+    """The result of a run that has nothing to send, to look for or to note; None if there is something."""
     found = prepared.review
-    if found.to_send or found.to_settle:
+    if found.to_send or found.to_settle or found.to_hold:
         return None
     return result_of(prepared, [], requests=0)
 
@@ -130,8 +130,9 @@ class Sending:
         )
         self.sink.tell(Event(Name.RUN_STARTED, fields={"total": prepared.review.tally.total}))
         halt = await self._watched(self.engine)
-        result = self._result(halt)
-        self._end(log, result)
+        self._write_end(log, self._result(halt))
+        result = self._result(halt)  # anew, since writing the end may have failed as well
+        self.sink.tell(Event(Name.RUN_FINISHED, fields=_ending(result)))
         return result
 
     def _begin_log(self) -> ProgressLog:
@@ -149,8 +150,11 @@ class Sending:
                 await show
 
     def _result(self, halt: Halt | None) -> RunResult:
-        desk, engine = self.desk, self.engine
+        desk, engine, log = self.desk, self.engine, self.prepared.log
         assert desk is not None
+        ends = [each for each in (halt, _failure(log) if log else None) if each is not None]
+        code = worst(each.code for each in ends)
+        halt = next((each for each in ends if each.code is code), None)
         return result_of(
             self.prepared,
             [halt.code] if halt else [],
@@ -164,18 +168,9 @@ class Sending:
             more_possible=desk.pacer.more_possible,
         )
 
-    def _end(self, log: ProgressLog, result: RunResult) -> None:
-        fields: dict[str, Json] = {
-            "total": result.total,
-            **result.counts,
-            "requests": result.requests,
-            "throttled": result.throttled,
-            "seconds": round(result.seconds, 3),
-            "exit_code": int(result.exit_code),
-        }
-        self.sink.tell(Event(Name.RUN_FINISHED, fields=fields))
+    def _write_end(self, log: ProgressLog, result: RunResult) -> None:
         counts = {state: result.counts[state.value] for state in COUNTED}
-        with suppress(LogUnusable):  # a log that cannot be written was the run's end already
+        with suppress(LogUnusable):  # how it ended is told all the same
             log.end_run(int(result.exit_code), counts, result.requests, result.throttled, round(result.seconds, 3))
 
     def _on_signal(self, number: signal.Signals) -> None:
@@ -208,6 +203,24 @@ async def _unless_stopped(desk: Desk, asking: Coroutine[Any, Any, int | None]) -
     with suppress(asyncio.CancelledError):
         return await asked
     return None
+
+
+def _failure(log: ProgressLog) -> Halt | None:
+    """A log that failed is the run's ending, even where the failure came too late to stop anything."""
+    trouble = log.trouble
+    return None if trouble is None else Halt(trouble.exit_code, trouble.message, trouble.hint)
+
+
+def _ending(result: RunResult) -> dict[str, Json]:
+    """What the last event of a run says."""
+    return {
+        "total": result.total,
+        **result.counts,
+        "requests": result.requests,
+        "throttled": result.throttled,
+        "seconds": round(result.seconds, 3),
+        "exit_code": int(result.exit_code),
+    }
 
 
 def send(sending: Sending) -> RunResult:

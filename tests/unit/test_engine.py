@@ -19,7 +19,7 @@ from bulkmsg.events import Name
 from bulkmsg.message import Kind, Message, Mode
 from bulkmsg.outcome import Standing, State, Tally
 from bulkmsg.pacing import Pacer
-from bulkmsg.ports import Silence
+from bulkmsg.ports import Contact, Reply, Silence
 from bulkmsg.retry import Breaker
 from bulkmsg.settings import InDoubt, Rate
 from bulkmsg.stopping import ErrorLimit, ErrorTally, OnRejection
@@ -430,3 +430,33 @@ def test_an_outcome_that_cannot_be_recorded_counts_as_in_doubt() -> None:
     assert case.halt is not None
     assert case.halt.code is ExitCode.LOG
     assert case.states() == {State.IN_DOUBT: 1, State.PENDING: 3}
+
+
+@pytest.mark.parametrize("before", [State.IN_DOUBT, State.HELD_BACK, State.REJECTED])
+def test_a_message_that_was_tried_again_and_did_not_leave_is_counted_as_pending(before: State) -> None:
+    """As the log has it, whatever it was when the run began."""
+    item = message(1)
+    journal = FakeJournal()
+    journal.states[item.key] = Standing(before, "0" * 16 if before is State.REJECTED else item.content, 1)
+    refusing = FakeHelpdesk(tricks=[answers(403)] * 9)
+    case = play(Case(refusing, [item], journal=journal).run())
+    assert case.states() == {State.PENDING: 1}
+    assert journal.standing(item.key).state is State.PENDING
+
+
+def test_a_retry_that_cannot_be_recorded_counts_as_in_doubt() -> None:
+    class Full(FakeJournal):
+        def retry(self, *args: Any) -> None:
+            raise LogUnusable("no space left", "make room")
+
+    helpdesk = FakeHelpdesk(tricks=[answers(429, retry_after="1")])
+    case = play(Case(helpdesk, batch(1), journal=Full()).run())
+    assert case.states() == {State.IN_DOUBT: 1}
+
+
+def test_the_limit_is_read_from_an_answer_that_was_cut_as_well() -> None:
+    def cut(*args: Any) -> Reply:
+        return Reply(Contact.LOST, 201, used=3, limit=10, reason="the answer was cut off")
+
+    case = play(Case(FakeHelpdesk(tricks=[cut]), batch(1), rate=Rate(40, 20.0)).run())
+    assert case.desk.pacer.rate.limit == 10

@@ -169,3 +169,12 @@ def test_an_edited_new_ticket_without_any_name_is_not_taken_for_another_one() ->
     assert isinstance(edited.ticket, NewTicket)
     named = replace(edited, ticket=replace(edited.ticket, given=True))
     assert look([named], {"c-old": at(State.CREATED, ticket_id=9001)}).swapped == []
+
+
+def test_what_waits_behind_an_unchanged_rejection_is_to_be_noted_as_held_back_once() -> None:
+    """Left as pending it would look, after each run that has nothing to do, as if the next one sent it."""
+    batch = [message(1), message(2), message(3)]
+    log = {"k-1": at(State.REJECTED, batch[0]), "k-2": at(State.HELD_BACK, batch[1])}
+    found = look(batch, log)
+    assert (found.to_send, found.to_settle, found.to_hold) == (0, 0, 1)
+    assert look(batch, {**log, "k-3": at(State.HELD_BACK, batch[2])}).to_hold == 0
