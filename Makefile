@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # The language server behind YAML in VS Code, Neovim, Helix and others; 2.0 needs Node 22.
 YAML_SERVER := yaml-language-server@1.25.0
 
-.PHONY: demo test editor-tests bench compare clean
+.PHONY: demo test editor-tests bench compare soak clean
 
 $(VENV)/made: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("bulkmsg needs Python 3.11 or newer, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
@@ -58,6 +58,9 @@ $(VENV)/others: Makefile
 
 compare: $(VENV)/made $(VENV)/others
 	$(BIN)/python benchmarks/compare.py --tools $(VENV)/others/bin --page docs/comparison.md
+
+soak: $(VENV)/made-test
+	$(BIN)/python -m tests.simulation.soak $(SOAK)
 
 clean:
 	rm -rf $(VENV) build dist
