@@ -9,6 +9,7 @@ stops a whole command. The tree, with the exit code that the roof gives each one
       Refused                    4 credentials, rights, wrong account, sending without consent
       LogUnusable                7 the progress log is missing, damaged, or cannot be written
         LogInUse                 7 another run uses it, or may still use it
+        LogDamaged               7 it is ours and not as it was written: it can be rebuilt
 """
 
 from __future__ import annotations
@@ -96,3 +97,7 @@ class LogUnusable(BulkmsgError):
 
 class LogInUse(LogUnusable):
     """Another run uses the log, or was left open on another machine and may."""
+
+
+class LogDamaged(LogUnusable):
+    """What stands there was once a progress log of ours, or is empty; what was sent can be read in the helpdesk."""

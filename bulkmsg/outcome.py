@@ -26,7 +26,8 @@ class State(StrEnum):
 
 # The legal moves, by the record that makes them. The schema of the progress log prints the same table.
 MOVES: dict[State, frozenset[State]] = {
-    State.PENDING: frozenset({State.INTENDED, State.HELD_BACK, State.CREATED, State.FAILED}),
+    # in doubt without an intent: of a lost log's message nothing is known until it is looked for
+    State.PENDING: frozenset({State.INTENDED, State.HELD_BACK, State.CREATED, State.FAILED, State.IN_DOUBT}),
     State.INTENDED: frozenset({State.PENDING, State.CREATED, State.REJECTED, State.FAILED, State.IN_DOUBT}),
     State.IN_DOUBT: frozenset({State.PENDING, State.CREATED, State.IN_DOUBT, State.FAILED}),
     State.REJECTED: frozenset({State.INTENDED, State.HELD_BACK}),
@@ -59,6 +60,7 @@ class Outcome:
         error: what the helpdesk said, addresses masked.
         found: it was found by looking, not told by the answer to our request.
         duplicates: ids of all messages with our external id, when there is more than one.
+        hold: look-ups cannot show it absent, so only finding it or a person's word settles it, in every mode.
     """
 
     state: State
@@ -68,6 +70,7 @@ class Outcome:
     error: str | None = None
     found: bool = False
     duplicates: tuple[int, ...] = ()
+    hold: bool = False
 
 
 @dataclass
@@ -98,6 +101,7 @@ class Standing:
         attempt: how many attempts were begun.
         external_id: as the log holds it; empty if never attempted.
         run: the id of the run that wrote the last record about it.
+        hold: as in `Outcome`.
     """
 
     state: State = State.PENDING
@@ -109,6 +113,7 @@ class Standing:
     error: str | None = None
     external_id: str = ""
     run: str = ""
+    hold: bool = False
 
 
 UNTOUCHED = Standing()
@@ -117,3 +122,21 @@ UNTOUCHED = Standing()
 def without_addresses(text: str) -> str:
     """A text of the helpdesk's as logs and summaries may show it: each address in it as `[address]`."""
     return _ADDRESS_PART.sub(lambda part: "[address]" if _AT.search(part.group()) else part.group(), text)
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A message that may exist in the helpdesk, with all that the progress log knows for looking it up.
+
+    Args:
+        key: as the log shows it.
+        at: when the log's last record about it was written, UTC, RFC 3339.
+        kind: the type's name; empty where the log does not say it.
+        ticket_external_id: the new ticket's, as the log holds it; empty for a ticket known by its id.
+    """
+
+    key: str
+    standing: Standing
+    at: str
+    kind: str = ""
+    ticket_external_id: str = ""

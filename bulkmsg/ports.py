@@ -77,11 +77,27 @@ class Intent:
     ticket_external_id: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who a message is to the log and to the helpdesk. Key and external ids are in the form in which logs hold them.
+
+    `ticket` is None for a message in a new ticket, which has a `ticket_external_id`.
+    """
+
+    key: str
+    kind: Kind
+    content: str
+    ticket: int | None
+    external_id: str
+    ticket_external_id: str | None = None
+
+
 class RetryVerdict(StrEnum):
     """Why an attempt may be followed by another."""
 
     NOT_PROCESSED = "not_processed"  # surely never processed
     ABSENT = "absent"  # complete look-ups showed it absent, and the policy allows a new attempt
+    PERSON = "person"  # a person said so
 
 
 class Journal(Protocol):

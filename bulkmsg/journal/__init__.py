@@ -3,10 +3,10 @@
 Only re-exports. Users call it the progress log; code says journal.
 """
 
-from bulkmsg.journal.files import Disk, RealDisk, log_exists
+from bulkmsg.journal.files import Disk, RealDisk, kept_damaged, log_exists
 from bulkmsg.journal.fold import Fold
 from bulkmsg.journal.ledger import IllegalMove
-from bulkmsg.journal.log import ProgressLog, left_open_elsewhere, read_fold
+from bulkmsg.journal.log import ProgressLog, left_open_elsewhere, read_fold, read_salvage
 from bulkmsg.journal.records import FORMAT, LogIdentity, RunInfo
 
 __all__ = [
@@ -18,7 +18,9 @@ __all__ = [
     "ProgressLog",
     "RealDisk",
     "RunInfo",
+    "kept_damaged",
     "left_open_elsewhere",
     "log_exists",
     "read_fold",
+    "read_salvage",
 ]

@@ -16,6 +16,7 @@ import stat
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn, Protocol
 
@@ -23,7 +24,9 @@ from bulkmsg.errors import LogInUse, LogUnusable
 from bulkmsg.journal.records import MAX_LINE, visible
 
 RESERVE_BYTES = 65_536
+DAMAGED = ".damaged-"  # between a log's name and the moment at which it was put aside
 _BLOCK = 16_384
+_COPY_BLOCK = 1 << 20
 _SAFELY = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _FULL_SYNC: int | None = getattr(fcntl, "F_FULLFSYNC", None)
 
@@ -131,8 +134,11 @@ def open_to_read(path: Path) -> int:
     return fd
 
 
-def create_log(path: Path, data: bytes, disk: Disk) -> int:
-    """As `open_log`, for a new file that appears at the path whole and locked. Needs the reserve's lock."""
+def create_log(path: Path, data: bytes, disk: Disk, *, replace: bool = False) -> int:
+    """As `open_log`, for a new file that appears at the path whole and locked. Needs the reserve's lock.
+
+    `replace`: in the place of a log that stands there, which has to be locked as well.
+    """
     aside = path.with_name(path.name + ".new")
     with translated(path):
         aside.unlink(missing_ok=True)  # of a run that died right here
@@ -142,7 +148,7 @@ def create_log(path: Path, data: bytes, disk: Disk) -> int:
             _lock(fd, path)
             _write_whole(disk, fd, data)
             disk.fsync(fd)
-            _publish(aside, path, disk)
+            _publish(aside, path, disk, replace=replace)
         except BaseException:
             os.close(fd)
             with suppress(OSError):
@@ -158,6 +164,35 @@ def sync_folder(path: Path, disk: Disk) -> None:
         disk.fsync(folder)
     finally:
         os.close(folder)
+
+
+def keep_damaged(path: Path, fd: int, moment: datetime, disk: Disk) -> Path:
+    """A copy of a locked log beside it, under a name that says what it is; on stable storage when it returns.
+
+    A copy and not a move: without anything at its path the next run would take the batch for one that never ran.
+    """
+    base = f"{path.name}{DAMAGED}{moment.astimezone(UTC):%Y%m%dT%H%M%SZ}"
+    with translated(path):
+        names = (path.with_name(base + more) for more in ("", *(f"-{number}" for number in range(2, 100))))
+        aside = next(name for name in names if not log_exists(name))
+        copy = os.open(aside, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | _SAFELY, 0o600)
+        try:
+            offset = 0
+            while block := os.pread(fd, _COPY_BLOCK, offset):
+                _write_whole(disk, copy, block)
+                offset += len(block)
+            disk.fsync(copy)
+            sync_folder(path, disk)
+        finally:
+            os.close(copy)
+    return aside
+
+
+def kept_damaged(path: Path) -> Path | None:
+    """The newest damaged copy beside a log."""
+    with translated(path):
+        found = sorted(each for each in path.parent.iterdir() if each.name.startswith(path.name + DAMAGED))
+    return found[-1] if found else None
 
 
 def take_reserve(path: Path, disk: Disk) -> int:
@@ -201,11 +236,11 @@ def _open_reserve(reserve: Path, path: Path) -> int:
         os.close(fd)  # a run that just ended took it away; look again
 
 
-def _publish(aside: Path, path: Path, disk: Disk) -> None:
+def _publish(aside: Path, path: Path, disk: Disk, *, replace: bool) -> None:
     # A rename, not a link: a crash between link and unlink would leave a log with two names, which no run
     # accepts. It would also replace; but whoever else might be creating this log has to hold the reserve's
     # lock, as we do.
-    if log_exists(path):
+    if not replace and log_exists(path):
         _refuse(path, "appeared in this very moment")
     aside.rename(path)
     sync_folder(path, disk)

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from bulkmsg.journal.ledger import CODES, Ledger, LineAt
 from bulkmsg.journal.records import LogIdentity, RunInfo, identity_of, run_of
 from bulkmsg.message import log_name
-from bulkmsg.outcome import COUNTED, UNTOUCHED, Standing, State
+from bulkmsg.outcome import COUNTED, UNTOUCHED, Doubt, Standing, State
 from bulkmsg.source import Json
 
 _INTENDED = CODES[State.INTENDED]
@@ -27,14 +27,18 @@ class Fold:
 
     Attributes:
         header, format: whose log this is, and the version of its form.
-        runs, last_run: how many runs there were, and the newest.
-        last_end: the newest run's end record, None while it has none: it died, or it is still running.
+        runs: how many runs there were, rebuilding and resolving not counted.
+        last_run: the newest of all three; last_end: its end record, None while it has none: it died, or still goes on.
+        rebuilding: it was lost and is not rebuilt to its end: what it does not know may stand in the helpdesk.
+        rebuilt: it was lost once, and rebuilt.
         requests, throttled, seconds: sums over all runs that came to their end.
     """
 
     def __init__(self, header: Mapping[str, Json], line_at: LineAt) -> None:
         self.header: LogIdentity = identity_of(header)
         self.format: int = header["format"]
+        self.rebuilding = header.get("rebuild") is True
+        self.rebuilt = False
         self.runs = 0
         self.last_run: RunInfo | None = None
         self.last_end: dict[str, Json] | None = None
@@ -80,6 +84,15 @@ class Fold:
         """The keys that may exist in the helpdesk, in the order of the log."""
         return (self._standing(index) for index in self.ledger.having(State.INTENDED, State.IN_DOUBT))
 
+    def doubts(self) -> Iterator[Doubt]:
+        """The same, with what there is for looking them up."""
+        for index in self.ledger.having(State.INTENDED, State.IN_DOUBT):
+            last_at, named_at = self.ledger.offsets(index)
+            named: dict[str, Json] = self.ledger.record(named_at) if named_at else {}
+            at = self.ledger.record(last_at)["at"]
+            key, standing = self._standing(index)
+            yield Doubt(key, standing, at, named.get("kind", ""), named.get("ticket_external_id", ""))
+
     @property
     def last_created(self) -> Standing | None:
         """The newest entry that stands as created and has an external id to look for."""
@@ -102,9 +115,12 @@ class Fold:
         if name == "intent":
             self.ledger.move(record["key"], _INTENDED, offset)
         elif name == "outcome":
-            self.ledger.move(record["key"], _OUTCOMES[record["outcome"]], offset)
+            names = "external_id" in record
+            self.ledger.move(record["key"], _OUTCOMES[record["outcome"]], offset, names=names)
         elif name == "retry":
             self.ledger.move(record["key"], _PENDING, offset)
+        elif name == "rebuilt":
+            self._rebuilt()
         elif name == "end":
             self._end(record)
         else:
@@ -113,8 +129,13 @@ class Fold:
     def _begin(self, record: Mapping[str, Json]) -> None:
         self.last_run = run_of(record)
         self.last_end = None
-        self.runs += 1
+        self.runs += self.last_run.command == "run"
         self._open_run = self.last_run.run
+
+    def _rebuilt(self) -> None:
+        if not self.rebuilding:
+            raise ValueError("a log that was never lost cannot be rebuilt")
+        self.rebuilding, self.rebuilt = False, True
 
     def _end(self, record: Mapping[str, Json]) -> None:
         self.last_end = {name: value for name, value in record.items() if name != "sum"}
@@ -139,9 +160,10 @@ class Fold:
             content=str(last.get("content", intent.get("content", ""))),
             attempt=last["attempt"],
             message_id=last.get("message_id"),
-            ticket_id=last.get("ticket_id", intent.get("ticket")),
+            ticket_id=last.get("ticket_id", intent.get("ticket", intent.get("ticket_id"))),
             status=last.get("status"),
             error=last.get("error", last.get("reason")),
             external_id=intent.get("external_id", ""),
             run=last["run"],
+            hold=last.get("hold", False),
         )

@@ -65,7 +65,7 @@ class Ledger:
         return STATES[self._states[index] & _STATE]
 
     def offsets(self, index: int) -> tuple[int, int]:
-        """Where the key's last record and its last intent stand; 0 for an intent that never was."""
+        """Where the key's last record stands, and the last that says who it is; 0 where there is none such."""
         return self._last[index], self._intents[index]
 
     def record(self, offset: int) -> dict[str, Json]:
@@ -80,8 +80,11 @@ class Ledger:
         if CODES[state] not in _AFTER[before]:
             raise IllegalMove(key, before, CODES[state])
 
-    def move(self, key: str, code: int, offset: int) -> None:
-        """Note the record at `offset`, which takes the key to the state of that code."""
+    def move(self, key: str, code: int, offset: int, *, names: bool = False) -> None:
+        """Note the record at `offset`, which takes the key to the state of that code.
+
+        `names`: it says who the message is, as an intent does.
+        """
         index = self._busy.get(key)
         if index is None:
             index = self._place(key, offset)
@@ -90,8 +93,9 @@ class Ledger:
             raise IllegalMove(key, before & _STATE, code)
         self._states[index] = before & _MARK | code
         self._last[index] = offset
-        if code == _INTENDED:
+        if names or code == _INTENDED:
             self._intents[index] = offset
+        if code == _INTENDED:
             self._busy[key] = index
         elif code != _PENDING:
             self._busy.pop(key, None)

@@ -13,8 +13,9 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from datetime import datetime
 from pathlib import Path
+from typing import NoReturn
 
-from bulkmsg.errors import LogInUse, LogUnusable
+from bulkmsg.errors import LogDamaged, LogInUse, LogUnusable
 from bulkmsg.journal import records
 from bulkmsg.journal.append import Appender
 from bulkmsg.journal.files import (
@@ -22,6 +23,8 @@ from bulkmsg.journal.files import (
     Lines,
     RealDisk,
     create_log,
+    keep_damaged,
+    log_exists,
     open_log,
     open_to_read,
     release_reserve,
@@ -33,10 +36,10 @@ from bulkmsg.journal.files import (
 from bulkmsg.journal.fold import Fold
 from bulkmsg.journal.ledger import CODES, Ledger
 from bulkmsg.journal.records import CHAIN_START, LogIdentity, RunInfo
-from bulkmsg.journal.scan import Scan, scan
+from bulkmsg.journal.scan import Scan, salvage, scan
 from bulkmsg.message import log_name
 from bulkmsg.outcome import Outcome, State
-from bulkmsg.ports import Intent, RetryVerdict
+from bulkmsg.ports import Identity, Intent, RetryVerdict
 from bulkmsg.source import Json
 
 Clock = Callable[[], datetime]
@@ -53,6 +56,16 @@ def read_fold(path: Path) -> Fold:
     fd = open_to_read(path)
     try:
         return _scan(fd, path).fold
+    finally:
+        os.close(fd)
+
+
+def read_salvage(path: Path) -> Fold | None:
+    """What a damaged log says before its damage; for telling, never for sending. None if it says nothing."""
+    fd = open_to_read(path)
+    try:
+        with translated(path), os.fdopen(os.dup(fd), "rb", buffering=1 << 18) as stream:
+            return salvage(stream, Lines(fd).at)
     finally:
         os.close(fd)
 
@@ -92,18 +105,54 @@ class ProgressLog:
         return log
 
     @classmethod
+    def rebuild(
+        cls, path: Path, identity: LogIdentity, now: Clock, disk: Disk = _REAL_DISK
+    ) -> tuple[ProgressLog, Path | None]:
+        """Begin a log anew where one was lost or damaged, and say where the damaged one is kept now.
+
+        Until `rebuilt` is written only this way or `open(rebuilding=True)` accepts it: the mark stands in its first
+        line, so no crash can leave it without.
+
+        Raises:
+            LogInUse: another run uses what stands there.
+            LogUnusable: it is sound, or no log of ours; or the new one cannot be written.
+        """
+        line = records.encode(records.header(identity, records.timestamp(now()), rebuild=True), CHAIN_START)
+        with ExitStack() as undo, ExitStack() as before:
+            reserve = _with_reserve(path, disk, undo)
+            aside = None
+            if log_exists(path):
+                old = open_log(path)
+                before.callback(_unlock, old)
+                _demand_damage(old, path)
+                aside = keep_damaged(path, old, now(), disk)
+            fd = create_log(path, line, disk, replace=aside is not None)
+            undo.callback(_unlock, fd)
+            log = cls(path, fd, reserve, _scan(fd, path), now, disk)
+            undo.pop_all()
+        return log, aside
+
+    @classmethod
     def open(
-        cls, path: Path, identity: LogIdentity, now: Clock, disk: Disk = _REAL_DISK, *, host: str | None = None
+        cls,
+        path: Path,
+        identity: LogIdentity,
+        now: Clock,
+        disk: Disk = _REAL_DISK,
+        *,
+        host: str | None = None,
+        rebuilding: bool = False,
     ) -> ProgressLog:
         """Go on with a log: lock it, fold it, cut a torn tail.
 
         Args:
             host: this machine's name: a log that a run on another one left open is refused, untouched, since the
                 lock cannot tell whether that run still goes on. None takes it over.
+            rebuilding: also one whose rebuilding was begun and not finished.
 
         Raises:
             LogInUse: another run uses it, or may.
-            LogUnusable: missing, damaged, of another batch or a newer format, or it cannot be written.
+            LogUnusable: missing, damaged, of another batch or a newer format, half rebuilt, or it cannot be written.
         """
         with ExitStack() as undo:
             reserve = _with_reserve(path, disk, undo)
@@ -113,6 +162,8 @@ class ProgressLog:
             _demand_identity(found.fold.header, identity, path)
             if host is not None:
                 _demand_ended_or_ours(found.fold, host, path)
+            if found.fold.rebuilding and not rebuilding:
+                _refuse_half(path)
             log = cls(path, fd, reserve, _recover(fd, found, path, disk), now, disk)
             undo.pop_all()
         return log
@@ -153,17 +204,37 @@ class ProgressLog:
             reason = "it did not leave: its intent could not be made safe"
             self.retry(intent.key, intent.attempt, RetryVerdict.NOT_PROCESSED, 0, reason)
 
-    def outcome(self, key: str, attempt: int, content: str, outcome: Outcome) -> None:
-        """Note a fate. Tried even after an error; raises when it could not be made safe."""
+    def outcome(self, key: str, attempt: int, content: str, outcome: Outcome, said_by: str = "") -> None:
+        """Note a fate; `said_by` names the person whose word it is. Tried even after an error.
+
+        Raises:
+            LogUnusable: it could not be made safe.
+        """
         if outcome.state in _NO_OUTCOMES:
             raise ValueError(f"{outcome.state.value} is no outcome to record")
-        body = records.outcome_body(self._open_run(), self._at(), key, attempt, content, outcome)
+        body = records.outcome_body(self._open_run(), self._at(), key, attempt, content, outcome, said_by)
         self._settle(log_name(key), outcome.state, body)
 
-    def retry(self, key: str, attempt: int, verdict: RetryVerdict, status: int, reason: str) -> None:
-        """Note that an attempt surely came to nothing. Tried even after an error, as an outcome is."""
-        body = records.retry_body(self._open_run(), self._at(), key, attempt, verdict, status, reason)
+    def retry(self, key: str, attempt: int, verdict: RetryVerdict, status: int, reason: str, said_by: str = "") -> None:
+        """Note that an attempt surely came to nothing, or that a person said so. Tried even after an error."""
+        body = records.retry_body(self._open_run(), self._at(), key, attempt, verdict, status, reason, said_by)
         self._settle(log_name(key), State.PENDING, body)
+
+    def learn(self, who: Identity, outcome: Outcome) -> None:
+        """Note what looking showed of a message that this log knows nothing of; for rebuilding."""
+        if outcome.state in _NO_OUTCOMES:
+            raise ValueError(f"{outcome.state.value} is no outcome to record")
+        self._settle(who.key, outcome.state, records.learned_body(self._open_run(), self._at(), who, outcome))
+
+    def knows(self, key: str) -> bool:
+        """Whether any record is about this key, those of this run included."""
+        name = log_name(key)
+        return self._ledger.find(name) is not None or self.fold.ledger.find(name) is not None
+
+    def rebuilt(self) -> None:
+        """All that could be read was read: from here on the log says all that is known."""
+        self._out.begin(records.rebuilt_body(self._open_run(), self._at()))
+        self._out.sync()
 
     def end_run(
         self, exit_code: int, counts: Mapping[State, int], requests: int, throttled: int, seconds: float
@@ -257,6 +328,24 @@ def _demand_ended_or_ours(fold: Fold, host: str, path: Path) -> None:
         f"{records.discreet(host)}",
         "nothing was sent; make sure that the run there has ended, and that this log is its newest copy; then add "
         "--takeover: what was in flight there is looked for before anything is sent again",
+    )
+
+
+def _demand_damage(fd: int, path: Path) -> None:
+    try:
+        _scan(fd, path)
+    except LogDamaged:
+        return
+    raise LogUnusable(
+        f"the progress log {shown(path)} is sound, so there is nothing to rebuild",
+        "run without --rebuild-log; should you know that it is older than the last run, move it away first",
+    )
+
+
+def _refuse_half(path: Path) -> NoReturn:
+    raise LogUnusable(
+        f"the progress log {shown(path)} is being rebuilt and does not say yet what was sent; nothing was sent now",
+        "`bulkmsg run BATCH --rebuild-log` goes on with rebuilding it",
     )
 
 

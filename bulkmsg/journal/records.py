@@ -16,7 +16,7 @@ from hashlib import sha256
 from bulkmsg import json_text
 from bulkmsg.message import Mode, log_name
 from bulkmsg.outcome import COUNTED, Outcome, State, without_addresses
-from bulkmsg.ports import Intent, RetryVerdict
+from bulkmsg.ports import Identity, Intent, RetryVerdict
 from bulkmsg.source import Json
 
 FORMAT = 1
@@ -49,6 +49,7 @@ class RunInfo:
         flags: what was asked for, as text.
         digest: the batch's hash.
         consent: how many people were agreed to be mailed, None where nobody had to be asked.
+        command: what opened it: run, resolve, or rebuild for `run --rebuild-log`.
     """
 
     run: str
@@ -58,6 +59,7 @@ class RunInfo:
     digest: str
     consent: int | None
     sandbox: bool
+    command: str = "run"
 
 
 def checksum(previous: bytes, body: bytes) -> bytes:
@@ -126,8 +128,9 @@ def discreet(text: str) -> str:
     return shown if len(shown) <= MAX_TEXT else shown[: MAX_TEXT - 1] + "…"
 
 
-def header(identity: LogIdentity, at: str) -> dict[str, Json]:
-    return {
+def header(identity: LogIdentity, at: str, *, rebuild: bool = False) -> dict[str, Json]:
+    """The first line. With `rebuild` the log says less than was sent until a `rebuilt` record stands in it."""
+    body: dict[str, Json] = {
         "record": "log",
         "format": FORMAT,
         "tool": identity.tool,
@@ -136,6 +139,7 @@ def header(identity: LogIdentity, at: str) -> dict[str, Json]:
         "batch": log_name(identity.batch),
         "created": at,
     }
+    return {**body, "rebuild": True} if rebuild else body
 
 
 def identity_of(record: Mapping[str, Json]) -> LogIdentity:
@@ -143,7 +147,7 @@ def identity_of(record: Mapping[str, Json]) -> LogIdentity:
 
 
 def run_body(info: RunInfo, at: str) -> dict[str, Json]:
-    return {
+    body: dict[str, Json] = {
         "record": "run",
         "run": info.run,
         "at": at,
@@ -154,11 +158,12 @@ def run_body(info: RunInfo, at: str) -> dict[str, Json]:
         "consent": info.consent,
         "sandbox": info.sandbox,
     }
+    return body if info.command == "run" else {**body, "command": info.command}
 
 
 def run_of(record: Mapping[str, Json]) -> RunInfo:
     names = ("run", "host", "user", "flags", "digest", "consent", "sandbox")
-    return RunInfo(**{name: record[name] for name in names})
+    return RunInfo(**{name: record[name] for name in names}, command=record.get("command", "run"))
 
 
 def intent_body(run: str, at: str, intent: Intent) -> dict[str, Json]:
@@ -174,7 +179,9 @@ def intent_body(run: str, at: str, intent: Intent) -> dict[str, Json]:
     return {**body, "external_id": log_name(intent.external_id)}
 
 
-def outcome_body(run: str, at: str, key: str, attempt: int, content: str, outcome: Outcome) -> dict[str, Json]:
+def outcome_body(
+    run: str, at: str, key: str, attempt: int, content: str, outcome: Outcome, said_by: str = ""
+) -> dict[str, Json]:
     body: dict[str, Json] = {
         **_about("outcome", run, at, key, attempt),
         "outcome": outcome.state.value,
@@ -185,17 +192,34 @@ def outcome_body(run: str, at: str, key: str, attempt: int, content: str, outcom
         "error": None if outcome.error is None else discreet(outcome.error),
         "found": True if outcome.found else None,
         "duplicates": list(outcome.duplicates) or None,
+        "hold": True if outcome.hold else None,
+        "said_by": discreet(said_by) or None,
     }
     return {name: value for name, value in body.items() if value is not None}
 
 
+def learned_body(run: str, at: str, who: Identity, outcome: Outcome) -> dict[str, Json]:
+    """An outcome of which this log holds no intent: it brings along what an intent would have said."""
+    body = {**outcome_body(run, at, who.key, 0, who.content, outcome), "kind": who.kind.value}
+    if who.ticket is not None:
+        body["ticket_id"] = who.ticket
+    if who.ticket_external_id is not None:
+        body["ticket_external_id"] = log_name(who.ticket_external_id)
+    return {**body, "external_id": log_name(who.external_id)}
+
+
 def retry_body(
-    run: str, at: str, key: str, attempt: int, verdict: RetryVerdict, status: int, reason: str
+    run: str, at: str, key: str, attempt: int, verdict: RetryVerdict, status: int, reason: str, said_by: str = ""
 ) -> dict[str, Json]:
     body = {**_about("retry", run, at, key, attempt), "verdict": verdict.value}
     if status:
         body["status"] = status
-    return {**body, "reason": discreet(reason) or verdict.value}
+    body["reason"] = discreet(reason) or verdict.value
+    return {**body, "said_by": discreet(said_by)} if said_by else body
+
+
+def rebuilt_body(run: str, at: str) -> dict[str, Json]:
+    return {"record": "rebuilt", "run": run, "at": at}
 
 
 def end_body(

@@ -32,7 +32,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, NoReturn
 
 from bulkmsg import json_text
-from bulkmsg.errors import LogUnusable
+from bulkmsg.errors import LogDamaged, LogUnusable
 from bulkmsg.journal.fold import Fold
 from bulkmsg.journal.ledger import LineAt
 from bulkmsg.journal.records import CHAIN_START, FORMAT, MAX_LINE, decode, find_record, sum_of
@@ -42,9 +42,10 @@ _SECTOR = 512
 _ZEROES = b"\0" * 8
 _BEGINNING = b'{"record":'
 _DAMAGE_HINT = (
-    "nothing was sent now; restore a sound copy if you have one; keep the damaged file, it may be"
-    " the only witness of what was sent, and move it aside only if you are sure which messages exist in the helpdesk"
+    "nothing was sent now; put a sound copy back if you have one that is as new as the last run, or let what was sent"
+    " be read from the helpdesk: `bulkmsg run BATCH --rebuild-log`, which keeps the damaged file beside the new log"
 )
+_OURS = (b'"record":"', b'"format":', b'"run":"', b',"sum":"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,28 @@ def scan(stream: BinaryIO, line_at: LineAt, name: str) -> Scan:
     if first != line:
         return _tail(first, stream, Scan(fold, 0, CHAIN_START), 1, name)
     return _records(stream, Scan(fold, len(first), sum_of(line)), name)
+
+
+def salvage(stream: BinaryIO, line_at: LineAt) -> Fold | None:
+    """Fold the sound records before the first that is not; None where even the first line is unsound.
+
+    What they say was so when they were written; what came after is not known, so nothing may be sent on their word.
+    """
+    line = stream.readline(MAX_LINE)
+    first = decode(line, CHAIN_START)
+    if first is None or first.get("record") != "log":
+        return None
+    fold, last_sum, end = Fold(first, line_at), sum_of(line), len(line)
+    while line := stream.readline(MAX_LINE):
+        record = decode(line, last_sum)
+        if record is None:
+            break
+        try:
+            fold.add(record, end)
+        except (ValueError, KeyError, TypeError):
+            break
+        last_sum, end = sum_of(line), end + len(line)
+    return fold
 
 
 def _records(stream: BinaryIO, begun: Scan, name: str) -> Scan:
@@ -142,11 +165,12 @@ def _header(line: bytes, name: str) -> dict[str, Json]:
 
 
 def _no_log(line: bytes, name: str) -> NoReturn:
-    if line.startswith(b'{"record":"log"'):
+    if line.startswith(b'{"record":"log"') or sum(part in line for part in _OURS) > 1:
         _damaged(name, 1)
-    what = "holds no record" if line.strip(b"\0") else "is empty"
+    if not line.strip(b"\0"):
+        raise LogDamaged(f"{name} is empty, so it is no progress log", _DAMAGE_HINT)
     raise LogUnusable(
-        f"{name} {what}, so it is no progress log",
+        f"{name} holds no record, so it is no progress log",
         "name another file with --progress-log; delete this one only if nothing was ever sent with it",
     )
 
@@ -167,4 +191,4 @@ def _add(fold: Fold, record: dict[str, Json], offset: int, number: int, name: st
 
 
 def _damaged(name: str, number: int) -> NoReturn:
-    raise LogUnusable(f"the progress log {name} is damaged at line {number}", _DAMAGE_HINT)
+    raise LogDamaged(f"the progress log {name} is damaged at line {number}", _DAMAGE_HINT)
