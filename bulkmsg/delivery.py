@@ -11,7 +11,7 @@ message absent and the policy allows it. Pure: the engine takes the steps, write
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from enum import Enum
 from random import Random
@@ -125,11 +125,12 @@ def deliver(message: Message, standing: Standing, policy: Policy, random: Random
     """Bring one message to its outcome, from wherever the progress log says it stands."""
     attempt = standing.attempt
     doubtful = standing.state in (State.INTENDED, State.IN_DOUBT)
-    status, error = standing.status or 0, standing.error or "an earlier run ended before its answer came"
+    hold = doubtful and standing.hold
+    status, error = standing.status or 0, first_cause(standing.error)
     posts = refusals = 0
     while True:
         if doubtful:
-            settled = yield from _settle(message, policy, status, error, random)
+            settled = yield from _settle(message, policy, status, error, random, hold=hold)
             if settled is not None:
                 return settled
             yield Retry(attempt, RetryVerdict.ABSENT, status, error)
@@ -158,6 +159,11 @@ def deliver(message: Message, standing: Standing, policy: Policy, random: Random
             refusals += 1
 
 
+def first_cause(error: str | None) -> str:
+    """Why a message is in doubt, without what each look at it has added since."""
+    return (error or "an earlier run ended before its answer came").partition("; ")[0]
+
+
 def message_echo(message: Message) -> str:
     """The external id that the answer must bring back: the ticket's for a new ticket, else the message's."""
     return message.external_id if isinstance(message.ticket, ExistingTicket) else message.ticket.external_id
@@ -184,16 +190,21 @@ class Sighting:
 
 
 def _settle(
-    message: Message, policy: Policy, status: int, error: str, random: Random
+    message: Message, policy: Policy, status: int, error: str, random: Random, *, hold: bool = False
 ) -> Generator[Step, Any, Outcome | None]:
-    """Look for a message in doubt: its outcome, or None when it is surely absent and may be sent again."""
-    for _ in range(2):
+    """Look for a message in doubt: its outcome, or None when it is surely absent and may be sent again.
+
+    `hold`: its absence cannot be seen, as the progress log says, so one look for finding it is all.
+    """
+    for _ in range(1 if hold else 2):
         yield Pause(policy.settle, f"{error}; looking for the message")
         seen = yield from look_for(message, random)
         if seen.sight is Sight.FOUND:
-            return _found(message, seen)
+            return outcome_of(seen, new=not isinstance(message.ticket, ExistingTicket))
         if seen.sight is Sight.UNREADABLE:
-            return Outcome(State.IN_DOUBT, status=status or None, error=f"{error}; {seen.reason}")
+            return Outcome(State.IN_DOUBT, status=status or None, error=f"{error}; {seen.reason}", hold=hold)
+    if hold:
+        return Outcome(State.IN_DOUBT, status=status or None, error=error, hold=True)
     trusted: bool = yield Trust()
     if not trusted:
         reason = "the helpdesk does not give our external ids back, so looking proves nothing"
@@ -203,8 +214,8 @@ def _settle(
     return None
 
 
-def _found(message: Message, seen: Sighting) -> Outcome:
-    new = not isinstance(message.ticket, ExistingTicket)
+def outcome_of(seen: Sighting, *, new: bool) -> Outcome:
+    """What finding a message says of it; `new` if it was looked for by its new ticket."""
     ticket = seen.tickets[0] if seen.tickets else None
     twice = seen.tickets if new else seen.ids
     error = f"{len(twice)} of it stand in the helpdesk" if len(twice) > 1 else None
@@ -216,7 +227,7 @@ def look_for(message: Message, random: Random) -> Generator[Step, Any, Sighting]
     """Read everything that could show the message. "Absent" is said only after complete, readable answers."""
     if isinstance(message.ticket, ExistingTicket):
         return (yield from find_message(message.ticket.id, log_name(message.external_id), random))
-    return (yield from _find_ticket(message.ticket.external_id, random))
+    return (yield from find_ticket(message.ticket.external_id, random))
 
 
 def find_message(ticket: int, logged_external_id: str, random: Random) -> Generator[Step, Any, Sighting]:
@@ -227,7 +238,12 @@ def find_message(ticket: int, logged_external_id: str, random: Random) -> Genera
     ids = [number for number, external in items if external == logged_external_id]
     if ids:
         return Sighting(Sight.FOUND, tuple(ids), (ticket,))
-    # A merged ticket may list nothing: absent also needs the ticket itself to answer under its own id.
+    return (yield from stands_alone(ticket, random))
+
+
+def stands_alone(ticket: int, random: Random) -> Generator[Step, Any, Sighting]:
+    """Whether what a ticket's listing does not show is absent: a merged ticket may list nothing, so the ticket itself
+    has to answer under its own id as well."""
     reply = yield from _read(wire.get_ticket(ticket), random)
     body = reply.json if isinstance(reply, Reply) and reply.is_json and isinstance(reply.json, dict) else {}
     if not isinstance(reply, Reply) or reply.status != 200 or wire.integer_id(body.get("id")) != ticket:
@@ -237,7 +253,8 @@ def find_message(ticket: int, logged_external_id: str, random: Random) -> Genera
     return Sighting(Sight.ABSENT)
 
 
-def _find_ticket(external_id: str, random: Random) -> Generator[Step, Any, Sighting]:
+def find_ticket(external_id: str, random: Random) -> Generator[Step, Any, Sighting]:
+    """Look for a new ticket by its external id, in the form in which it was sent."""
     items = yield from _all_pages(lambda page: wire.find_tickets(external_id, page), random)
     if isinstance(items, str):
         return Sighting(Sight.UNREADABLE, reason=items)
@@ -253,7 +270,29 @@ def _find_ticket(external_id: str, random: Random) -> Generator[Step, Any, Sight
 
 def _all_pages(request: Any, random: Random) -> Generator[Step, Any, list[tuple[int, str]] | str]:
     """Ids and external ids (as logs hold them) of a whole listing; or why it could not be read to its end."""
-    found: dict[int, str] = {}
+    found: list[tuple[int, str]] = []
+
+    def note(number: int, item: dict[str, Json]) -> None:
+        found.append((number, external_id_of(item)))
+
+    why = yield from read_listing(request, note, random)
+    return why or found
+
+
+def external_id_of(item: dict[str, Json]) -> str:
+    """An item's external id as logs hold it, empty where it has none."""
+    return log_name(str(item.get("external_id") or ""))
+
+
+def read_listing(
+    request: Any, take: Callable[[int, dict[str, Json]], None], random: Random
+) -> Generator[Step, Any, str]:
+    """Hand over each item of a whole listing once, with its id; why it could not be read to its end, empty if it was.
+
+    Args:
+        request: makes the request for a page from the query part that asks for it, None for the first.
+    """
+    seen: set[int] = set()
     asked: set[tuple[str, str]] = set()
     page_after: tuple[str, str] | None = None
     for _ in range(_MOST_PAGES):
@@ -261,15 +300,17 @@ def _all_pages(request: Any, random: Random) -> Generator[Step, Any, list[tuple[
         page = wire.read_page(reply) if isinstance(reply, Reply) else reply
         if isinstance(page, str):
             return page
-        before = len(found)
+        before = len(seen)
         for item in page.items:
             number = wire.integer_id(item.get("id"))
             if number is None:
                 return "the listing holds an item without an id"
-            found[number] = log_name(str(item.get("external_id") or ""))
+            if number not in seen:
+                seen.add(number)
+                take(number, item)
         if page.next is None:
-            return list(found.items())
-        if page.next in asked or (page.items and len(found) == before):
+            return ""
+        if page.next in asked or (page.items and len(seen) == before):
             return "the listing repeats itself"
         asked.add(page.next)
         page_after = page.next

@@ -12,16 +12,19 @@ from collections.abc import Callable, Generator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from random import Random
+from typing import Any, TypeVar
 
 from bulkmsg.deadline import Deadline
-from bulkmsg.delivery import Look, Pause, Refusal, Sighting, Step
+from bulkmsg.delivery import Look, Pause, Refusal, Sight, Step, find_message
 from bulkmsg.errors import ExitCode
 from bulkmsg.events import Event, Name
+from bulkmsg.outcome import Standing
 from bulkmsg.pacing import Pacer, retry_after_seconds
 from bulkmsg.ports import Contact, Helpdesk, Reply, Request, Sink
 from bulkmsg.retry import Breaker
 
+Seen = TypeVar("Seen")
 GO_ON = "run the same command again: it goes on where it stopped"
 _INSTANT = 1e-6  # a wait so short that a clock may not move by it
 
@@ -215,7 +218,7 @@ def refusal(status: int, error: str) -> Halt:
     return Halt(ExitCode.REFUSED, f"{reason} (HTTP {status}{said})", hint)
 
 
-async def explore(search: Generator[Step, Any, Sighting], desk: Desk) -> Sighting:
+async def explore(search: Generator[Step, Any, Seen], desk: Desk) -> Seen:
     """Carry out a search that only reads, outside any lane.
 
     Raises:
@@ -233,7 +236,19 @@ async def explore(search: Generator[Step, Any, Sighting], desk: Desk) -> Sightin
             elif isinstance(step, Refusal):
                 desk.stop(refusal(step.status, step.error))
     except StopIteration as end:
-        found: Sighting = end.value
+        found: Seen = end.value
         return found
     finally:
         search.close()
+
+
+async def proves(created: Standing | None, desk: Desk, random: Random) -> bool:
+    """Whether looking proves anything: a message that surely was created is found by its external id.
+
+    Raises:
+        Stopped: the run is stopping.
+    """
+    if created is None or created.ticket_id is None or not created.external_id:
+        return True
+    seen = await explore(find_message(created.ticket_id, created.external_id, random), desk)
+    return seen.sight is Sight.FOUND

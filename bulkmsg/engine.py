@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from random import Random
 
 from bulkmsg import delivery
-from bulkmsg.delivery import Conversation, Distrust, Look, Pause, Policy, Post, Retry, Sight, Step, Trust
-from bulkmsg.desk import Desk, Halt, Stopped, explore, refusal
+from bulkmsg.delivery import Conversation, Distrust, Look, Pause, Policy, Post, Retry, Step, Trust
+from bulkmsg.desk import Desk, Halt, Stopped, proves, refusal
 from bulkmsg.errors import ExitCode, InvalidBatch, LogUnusable
 from bulkmsg.events import Event, Name, RunView
 from bulkmsg.gorgias import wire
@@ -57,6 +57,7 @@ class Engine:
         tally: where the selected messages stand at the start; it is kept up to date.
         errors: how many rejected and failed messages the run bears; by itself any number.
         on_rejection: what a rejected message means for those behind it.
+        looked: what is in doubt was looked for right before, so it is left as it is, and holds its ticket back.
     """
 
     desk: Desk
@@ -70,6 +71,7 @@ class Engine:
     random: Random = field(default_factory=Random)
     errors: ErrorTally = field(default_factory=lambda: ErrorTally(ErrorLimit(), 0))
     on_rejection: OnRejection = OnRejection.HOLD_TICKET
+    looked: bool = False
 
     def __post_init__(self) -> None:
         self._lanes: dict[str, Lane] = {}
@@ -120,11 +122,14 @@ class Engine:
                 self._unfinished = True
                 return
             standing = self.standing(message.key)
-            if decide(message, standing, retry_rejected=self.retry_rejected) is Action.KEEP:
+            if self._action(message, standing) is Action.KEEP:
                 continue
             lane = message.ticket.lane
             await self._wait_for_room(lane)
             self._enqueue(lane, message)
+
+    def _action(self, message: Message, standing: Standing) -> Action:
+        return decide(message, standing, retry_rejected=self.retry_rejected, looked=self.looked)
 
     async def _wait_for_room(self, lane: str) -> None:
         """Until the message fits: into a lane that is open already, or as a new lane beside those at work."""
@@ -188,8 +193,8 @@ class Engine:
 
     async def _one(self, lane: Lane, message: Message) -> None:
         standing = self.standing(message.key)
-        if decide(message, standing, retry_rejected=self.retry_rejected) is Action.LEAVE:
-            lane.blocked = lane.blocked or self._holds_back(State.REJECTED)
+        if self._action(message, standing) is Action.LEAVE:
+            lane.blocked = lane.blocked or self._holds_back(standing.state)
             return
         if lane.blocked and standing.state not in (State.INTENDED, State.IN_DOUBT):
             self._settle(message, standing, standing.attempt, Outcome(State.HELD_BACK))
@@ -302,16 +307,8 @@ class Engine:
         """Whether look-ups prove anything: looked one success back, once, before the first absence is believed."""
         async with self._trust_lock:
             if self._trusted is None:
-                assert self.last_created is not None
-                self._trusted = await self._proves(self.last_created)
+                self._trusted = await proves(self.last_created, self.desk, self.random)
             return self._trusted
-
-    async def _proves(self, created: Standing) -> bool:
-        if created.ticket_id is None or not created.external_id:
-            return True
-        search = delivery.find_message(created.ticket_id, created.external_id, self.random)
-        seen = await explore(search, self.desk)
-        return seen.sight is Sight.FOUND
 
     # -- outcomes -------------------------------------------------------------------------------------------------
 

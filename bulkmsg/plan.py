@@ -19,15 +19,18 @@ class Action(Enum):
     SEND = "send"  # for the first time, or again because it surely is not there
     SETTLE = "settle"  # it may be there: look first
     KEEP = "keep"  # it is there
-    LEAVE = "leave"  # it was rejected as it stands: mending it is the user's part; it holds its ticket back
+    LEAVE = "leave"  # rejected as it stands, or in doubt and just looked for: a person's part; it holds its ticket back
 
 
-def decide(message: Message, standing: Standing, *, retry_rejected: bool = False) -> Action:
-    """What to do with a message (product rule: rejected ones are sent if they were changed, or when asked to)."""
+def decide(message: Message, standing: Standing, *, retry_rejected: bool = False, looked: bool = False) -> Action:
+    """What to do with a message (product rule: rejected ones are sent if they were changed, or when asked to).
+
+    `looked`: those in doubt were looked for right before.
+    """
     if standing.state is State.CREATED:
         return Action.KEEP
     if standing.state in (State.INTENDED, State.IN_DOUBT):
-        return Action.SETTLE
+        return Action.LEAVE if looked else Action.SETTLE
     if standing.state is State.REJECTED and standing.content == message.content and not retry_rejected:
         return Action.LEAVE
     return Action.SEND

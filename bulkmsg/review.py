@@ -26,7 +26,7 @@ class Review:
         edited: entries changed after they were created or while in doubt (the first few), and how many in all.
         removed: what the log knows as created or in doubt and the batch no longer holds: its key as the log shows it,
             and where it stands in the helpdesk.
-        blocked: lanes that an unchanged rejection holds back.
+        blocked: lanes that something left as it is holds back.
         first, last: the first and last selected message.
     """
 
@@ -87,6 +87,7 @@ def review(
     retry_rejected: bool = False,
     rejections_hold: bool = True,
     first_run: bool = False,
+    looked: bool = False,
 ) -> Review:
     """Look at the whole batch and the whole log.
 
@@ -94,6 +95,7 @@ def review(
         standing, mark, unmarked: the folded log's word on a key, noting that the batch holds it, and what is left.
         rejections_hold: a rejection that stays as it is keeps the rest of its ticket waiting.
         first_run: there is no log, so nothing can have been edited, and nothing needs to be remembered.
+        looked: those in doubt were looked for right before, and are left.
     """
     found = Review(Tally(0))
     chosen: set[str] = set()
@@ -113,8 +115,8 @@ def review(
             if len(chosen) >= limit:
                 continue
             chosen.add(lane)
-        action = decide(message, where, retry_rejected=retry_rejected)
-        if action is Action.LEAVE and rejections_hold:
+        action = decide(message, where, retry_rejected=retry_rejected, looked=looked)
+        if action is Action.LEAVE and (rejections_hold or where.state is not State.REJECTED):
             found.blocked.add(lane)
         _count(found, message, where, action, people)
     found.people = len(people)

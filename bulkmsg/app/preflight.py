@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 
 from bulkmsg import delivery
-from bulkmsg.app.prepare import Prepared
+from bulkmsg.app.prepare import Errand, Prepared
 from bulkmsg.delivery import Look, Pause, Refusal, Sight, Step
 from bulkmsg.desk import Desk, Halt, Stopped, explore
 from bulkmsg.errors import ExitCode, LogUnusable
@@ -17,17 +17,17 @@ from bulkmsg.retry import backoff
 _PROBES = 5  # tries of a question about the account, before the run goes on without its answer
 
 
-async def who_we_are(desk: Desk, prepared: Prepared, random: Random) -> int | None:
+async def who_we_are(desk: Desk, errand: Errand, random: Random) -> int | None:
     """The id of the user behind the credentials, where it is told; the account's limit comes with the header.
 
     The first request goes alone. What must end the run halts the desk.
     """
     try:
         reply = await _probe(desk, wire.get_account(), random)
-        real = prepared.options.base_url is None and not prepared.options.sandbox
+        real = errand.options.base_url is None and not errand.options.sandbox
         if real and reply.status == 404 and not reply.is_json:  # a wrong host answers with a page of HTML
-            hint = f"check the name: it is the first part of https://{prepared.account}.gorgias.com"
-            desk.stop(Halt(ExitCode.REFUSED, f"there is no account {prepared.account}", hint))
+            hint = f"check the name: it is the first part of https://{errand.account}.gorgias.com"
+            desk.stop(Halt(ExitCode.REFUSED, f"there is no account {errand.account}", hint))
         if reply.status == 0:
             hint = "check the connection and the account's name, then run the same command again"
             desk.stop(Halt(ExitCode.STOPPED, f"the helpdesk cannot be reached: {reply.reason}", hint))
@@ -58,8 +58,8 @@ async def look_for_lost_log(desk: Desk, prepared: Prepared, random: Random) -> N
             raise LogUnusable(
                 f"messages of this batch stand in the helpdesk already, and its progress log {prepared.path} "
                 "is missing; nothing was sent",
-                "put the log back beside the batch (or name it with --progress-log): without it bulkmsg cannot "
-                "know what was sent",
+                "put the log back beside the batch, or name it with --progress-log; if it is lost, "
+                "`bulkmsg run BATCH --rebuild-log` reads from the helpdesk what was sent",
             )
         if seen.sight is Sight.UNREADABLE and seen.status not in (301, 403, 404):
             hint = "run the same command again when the helpdesk answers"

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from bulkmsg import __version__
 from bulkmsg.app.inspect import plan_of, require_valid
@@ -39,6 +39,7 @@ class RunOptions:
         timeout: seconds for one request.
         max_errors, max_duration, stop_at, on_rejection: when the run ends before its end.
         takeover: a log that a run on another machine left open may be gone on with.
+        looked: messages in doubt were looked for right before, as a rebuild does.
     """
 
     account: str | None = None
@@ -60,7 +61,25 @@ class RunOptions:
     stop_at: Moment | None = None
     on_rejection: OnRejection = OnRejection.HOLD_TICKET
     takeover: bool = False
+    looked: bool = False
     flags: Mapping[str, str] = field(default_factory=dict)
+
+
+class Errand(Protocol):
+    """Whatever visits the helpdesk: to which account, and how."""
+
+    @property
+    def account(self) -> str: ...
+    @property
+    def options(self) -> RunOptions: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """An errand that only reads."""
+
+    account: str
+    options: RunOptions
 
 
 def account_for(written: str | None, said: str | None, base_url: str | None, *, sandbox: bool) -> str:
@@ -128,6 +147,7 @@ class Prepared:
             retry_rejected=self.options.retry_rejected,
             rejections_hold=self.options.on_rejection is not OnRejection.CONTINUE,
             first_run=fold is None,
+            looked=self.options.looked,
         )
 
     def close(self) -> None:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from bulkmsg.app.prepare import Prepared
+from bulkmsg.app.prepare import Errand
 from bulkmsg.ports import Helpdesk
 from bulkmsg.settings import API_KEY_RATE, Credentials, Rate, check_base_url
 
@@ -20,12 +20,12 @@ async def client(base: str, credentials: Credentials, patience: float) -> AsyncI
 
 
 @asynccontextmanager
-async def target(prepared: Prepared) -> AsyncIterator[tuple[str, Credentials, Rate, Any]]:
+async def target(errand: Errand) -> AsyncIterator[tuple[str, Credentials, Rate, Any]]:
     """Where requests go, as whom, and at which rate to begin; a sandbox lives as long as the run."""
-    options = prepared.options
+    options = errand.options
     if not options.sandbox:
         credentials = options.credentials or Credentials()
-        base = check_base_url(options.base_url) if options.base_url else f"https://{prepared.account}.gorgias.com"
+        base = check_base_url(options.base_url) if options.base_url else f"https://{errand.account}.gorgias.com"
         yield base, credentials, credentials.default_rate, None
         return
     from bulkmsg.sandbox.server import Sandbox

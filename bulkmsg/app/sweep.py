@@ -1,0 +1,94 @@
+"""Reading many tickets once each, several side by side, at the account's pace: for commands that send nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import AsyncExitStack
+from random import Random
+from signal import Signals
+
+from bulkmsg.app.preflight import who_we_are
+from bulkmsg.app.prepare import Errand
+from bulkmsg.app.signals import SIGNALS, Listening
+from bulkmsg.app.target import client, target
+from bulkmsg.desk import Desk, Halt, Stopped, explore
+from bulkmsg.pacing import Pacer
+from bulkmsg.ports import Sink
+from bulkmsg.reconcile import Reading, Wanted, read_lane
+from bulkmsg.retry import Breaker
+
+Take = Callable[[Sequence[Wanted], Reading], None]
+Work = Callable[[Desk, int | None], Awaitable[None]]
+
+
+async def visit(errand: Errand, sink: Sink, note: Callable[[str], None], random: Random, work: Work) -> Desk:
+    """Do some reading at the helpdesk. Afterwards the desk says what it took, and in `halt` why it ended early.
+
+    Args:
+        note: says something to a person meanwhile.
+        work: is given the desk and the id of the user behind the credentials, where it is told.
+    """
+    async with AsyncExitStack() as stack:
+        base, credentials, assumed, _ = await stack.enter_async_context(target(errand))
+        helpdesk = await stack.enter_async_context(client(base, credentials, errand.options.timeout))
+        desk = Desk(helpdesk, Pacer(assumed, errand.options.rate), Breaker(), sink, errand.options.concurrency)
+        stack.enter_context(Listening(_stopper(desk, note)))
+        try:
+            user = await who_we_are(desk, errand, random)
+            if desk.halt is None:
+                await work(desk, user)
+        except Stopped:
+            pass
+        except asyncio.CancelledError:
+            if desk.halt is None:
+                raise
+    return desk
+
+
+def _stopper(desk: Desk, note: Callable[[str], None]) -> Callable[[Signals], None]:
+    """At a signal all ends at once: nothing that is under way here changes anything in the helpdesk."""
+    task = asyncio.current_task()
+
+    def stop(number: Signals) -> None:
+        if desk.halt is None:
+            note(f"stopping ({number.name})")
+        desk.stop(Halt(SIGNALS[number], f"stopped by {number.name}", "run the same command again to go on"))
+        if task is not None:
+            task.cancel()
+
+    return stop
+
+
+async def sweep(
+    lanes: Iterable[Sequence[Wanted]],
+    desk: Desk,
+    random: Random,
+    take: Take,
+    generated: re.Pattern[str] | None = None,
+) -> None:
+    """Read the ticket of each lane once and hand over what it showed.
+
+    Raises:
+        Stopped: the command is stopping; what was not handed over was not read to its end.
+        LogUnusable: from `take`.
+    """
+    waiting = iter(lanes)
+    readers = [asyncio.create_task(_read_on(waiting, desk, random, take, generated)) for _ in range(desk.concurrency)]
+    try:
+        await asyncio.gather(*readers)
+    finally:
+        for reader in readers:
+            reader.cancel()
+        await asyncio.gather(*readers, return_exceptions=True)
+
+
+async def _read_on(
+    waiting: Iterator[Sequence[Wanted]], desk: Desk, random: Random, take: Take, generated: re.Pattern[str] | None
+) -> None:
+    for lane in waiting:
+        seen = await explore(read_lane(lane, random, generated), desk)
+        if desk.halt is not None:  # the credentials were refused: what was read in that state says nothing
+            raise Stopped
+        take(lane, seen)
