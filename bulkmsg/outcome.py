@@ -130,7 +130,7 @@ class Doubt:
 
     Args:
         key: as the log shows it.
-        at: when the log's last record about it was written, UTC, RFC 3339.
+        at: when it was last tried, or when a rebuilt log first knew of it, UTC, RFC 3339.
         kind: the type's name; empty where the log does not say it.
         ticket_external_id: the new ticket's, as the log holds it; empty for a ticket known by its id.
     """

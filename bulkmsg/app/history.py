@@ -18,7 +18,7 @@ from bulkmsg.app.result import standing_answer
 from bulkmsg.batch import Header
 from bulkmsg.errors import InvalidBatch, LogUnusable, UsageError
 from bulkmsg.journal import Fold, left_open_elsewhere, log_exists, read_fold
-from bulkmsg.message import log_name
+from bulkmsg.message import Message, log_name
 from bulkmsg.outcome import COUNTED, UNTOUCHED, Standing, State
 from bulkmsg.settings import SANDBOX_ACCOUNT, check_account
 from bulkmsg.source import Json
@@ -119,6 +119,12 @@ class History:
         if self.path is not None and log_exists(self.path):
             self.fold = read_fold(self.path)
 
+    def recount(self) -> None:
+        """Read the log anew, after what it knows of entries that the batch no longer holds may have changed."""
+        self.look_again()
+        if self._survey is not None and self._survey.valid and self.fold is not None:
+            self._gone = self._removed(self._survey, self.fold)
+
     @property
     def account(self) -> str | None:
         return self.fold.header.account if self.fold else self._account
@@ -142,7 +148,7 @@ class History:
             total=sum(counts.values()),
             counts={state.value: counts[state] for state in COUNTED},
             runs=fold.runs if fold else 0,
-            going=fold is not None and fold.runs > 0 and fold.last_end is None,
+            going=fold is not None and fold.last_run is not None and fold.last_end is None,
             requests=fold.requests if fold else 0,
             throttled=fold.throttled if fold else 0,
             seconds=fold.seconds if fold else 0.0,
@@ -157,16 +163,37 @@ class History:
         Raises:
             InvalidBatch: the batch has errors, so its entries have no keys.
         """
-        seen = self._surveyed()
-        require_valid(seen, self.batch.name)
         account = self.account
-        for message in messages(self.batch, seen, account or SANDBOX_ACCOUNT):
+        for message in self.messages():
             where = self.fold.standing(message.key) if self.fold else UNTOUCHED
             external_id = message.external_id
             if account is None and external_id.startswith("bulkmsg-"):  # it would be made from the account's name
                 yield _result(message.key, None, message.file, message.line, where)
             else:
                 yield _result(message.key, external_id, message.file, message.line, where)
+
+    def messages(self) -> Iterator[Message]:
+        """The messages of the batch, in order; without an account their generated ids are not the final ones.
+
+        Raises:
+            InvalidBatch: the batch has errors.
+        """
+        seen = self._surveyed()
+        require_valid(seen, self.batch.name)
+        return messages(self.batch, seen, self.account or SANDBOX_ACCOUNT)
+
+    @property
+    def name(self) -> str:
+        return self._name()
+
+    @property
+    def digest(self) -> str:
+        return self._surveyed().digest
+
+    @property
+    def header_account(self) -> str | None:
+        """The account that the batch itself names."""
+        return self._header.account if self._header else None
 
     # -- which log, and which batch ---------------------------------------------------------------------------------
 

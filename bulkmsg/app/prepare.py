@@ -167,11 +167,11 @@ def account_named(batch: BatchFile, options: RunOptions) -> str | None:
     return account_for(header.account, options.account, options.base_url, sandbox=options.sandbox)
 
 
-def prepare(batch: BatchFile, options: RunOptions, now: Callable[[], datetime]) -> Prepared:
-    """Check all that can be checked before the first request.
+def whose_log(batch: BatchFile, options: RunOptions, now: Callable[[], datetime]) -> tuple[Path, LogIdentity]:
+    """Where the log of a batch has to stand, and what it has to say of itself, once the errand may go to the helpdesk.
 
     Raises:
-        UsageError, Refused, InvalidBatch, LogUnusable: why the run cannot begin; nothing was sent.
+        UsageError, Refused, InvalidBatch: why it may not.
     """
     if options.base_url is not None:
         check_base_url(options.base_url)
@@ -182,8 +182,17 @@ def prepare(batch: BatchFile, options: RunOptions, now: Callable[[], datetime]) 
     account = account_for(header.account, options.account, options.base_url, sandbox=options.sandbox)
     if not options.sandbox and options.credentials is None:
         raise Refused("no credentials were given", "set GORGIAS_EMAIL and GORGIAS_API_KEY, or add --sandbox")
-    path = log_path(batch.path, account, options.progress_log)
     identity = LogIdentity(account, header.mode, header.name, __version__)
+    return log_path(batch.path, account, options.progress_log), identity
+
+
+def prepare(batch: BatchFile, options: RunOptions, now: Callable[[], datetime]) -> Prepared:
+    """Check all that can be checked before the first request.
+
+    Raises:
+        UsageError, Refused, InvalidBatch, LogUnusable: why the run cannot begin; nothing was sent.
+    """
+    path, identity = whose_log(batch, options, now)
     # The log is locked before the long reading: a second run on it must hear so at once.
     host = None if options.takeover else socket.gethostname()
     log = ProgressLog.open(path, identity, now, host=host) if log_exists(path) and not options.sandbox else None
@@ -192,7 +201,7 @@ def prepare(batch: BatchFile, options: RunOptions, now: Callable[[], datetime]) 
         require_valid(seen, batch.name)
         if options.sandbox:
             _forget_sandbox_log(path)
-        prepared = Prepared(batch, options, seen, account, path, log)
+        prepared = Prepared(batch, options, seen, identity.account, path, log)
         _refuse_edits(prepared)
     except BaseException:
         if log is not None:

@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from random import Random
 from signal import Signals
 
@@ -13,7 +14,8 @@ from bulkmsg.app.preflight import who_we_are
 from bulkmsg.app.prepare import Errand
 from bulkmsg.app.signals import SIGNALS, Listening
 from bulkmsg.app.target import client, target
-from bulkmsg.desk import Desk, Halt, Stopped, explore
+from bulkmsg.deadline import deadlines
+from bulkmsg.desk import GO_ON, Desk, Halt, Stopped, explore
 from bulkmsg.pacing import Pacer
 from bulkmsg.ports import Sink
 from bulkmsg.reconcile import Reading, Wanted, read_lane
@@ -26,19 +28,35 @@ Work = Callable[[Desk, int | None], Awaitable[None]]
 async def visit(errand: Errand, sink: Sink, note: Callable[[str], None], random: Random, work: Work) -> Desk:
     """Do some reading at the helpdesk. Afterwards the desk says what it took, and in `halt` why it ended early.
 
+    Whatever halts it, such as a signal or the end of its time, ends all at once: nothing that is under way here changes
+    anything in the helpdesk.
+
     Args:
         note: says something to a person meanwhile.
         work: is given the desk and the id of the user behind the credentials, where it is told.
     """
+    options = errand.options
     async with AsyncExitStack() as stack:
         base, credentials, assumed, _ = await stack.enter_async_context(target(errand))
-        helpdesk = await stack.enter_async_context(client(base, credentials, errand.options.timeout))
-        desk = Desk(helpdesk, Pacer(assumed, errand.options.rate), Breaker(), sink, errand.options.concurrency)
+        helpdesk = await stack.enter_async_context(client(base, credentials, options.timeout))
+        desk = Desk(helpdesk, Pacer(assumed, options.rate), Breaker(), sink, options.concurrency)
         stack.enter_context(Listening(_stopper(desk, note)))
-        try:
+
+        async def whole() -> None:
             user = await who_we_are(desk, errand, random)
             if desk.halt is None:
                 await work(desk, user)
+
+        task = asyncio.create_task(whole())
+
+        def end(halt: Halt) -> None:
+            task.cancel()
+
+        desk.when_stopped(end)
+        now = asyncio.get_running_loop().time()
+        desk.keep(deadlines(now, datetime.now(UTC), options.max_duration, options.stop_at))
+        try:
+            await task
         except Stopped:
             pass
         except asyncio.CancelledError:
@@ -48,15 +66,10 @@ async def visit(errand: Errand, sink: Sink, note: Callable[[str], None], random:
 
 
 def _stopper(desk: Desk, note: Callable[[str], None]) -> Callable[[Signals], None]:
-    """At a signal all ends at once: nothing that is under way here changes anything in the helpdesk."""
-    task = asyncio.current_task()
-
     def stop(number: Signals) -> None:
         if desk.halt is None:
             note(f"stopping ({number.name})")
-        desk.stop(Halt(SIGNALS[number], f"stopped by {number.name}", "run the same command again to go on"))
-        if task is not None:
-            task.cancel()
+        desk.stop(Halt(SIGNALS[number], f"stopped by {number.name}", GO_ON))
 
     return stop
 

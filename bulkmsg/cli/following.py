@@ -6,17 +6,18 @@ from collections.abc import Mapping
 
 from bulkmsg.cli.options import BatchArgs
 
-_RUN_AGAIN = ("in_doubt", "pending", "failed")
-
 
 def next_command(batch: BatchArgs, counts: Mapping[str, int], *more: str, mend: bool = False) -> str:
-    """What brings the batch further: run it again while that alone helps, else look at what was rejected.
+    """What brings the batch further: run it while messages are left to send, which looks for those in doubt as well;
+    then settle what is in doubt, run again what failed, and last look at what was rejected.
 
     With `mend` running it again would meet the same again, so looking comes first.
     """
     if mend:
         return batch.command("results", *more, "--only", "rejected,failed")
-    if any(counts[state] for state in _RUN_AGAIN):
+    if counts["in_doubt"] and not counts["pending"]:
+        return batch.command("resolve", *more)
+    if counts["pending"] or counts["failed"]:
         return batch.command("run", *more)
     bad = [state for state in ("rejected", "held_back") if counts[state]]
     if bad:

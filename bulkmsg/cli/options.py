@@ -24,13 +24,13 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 Decorator = Callable[[Decorated], Decorated]
 
 # What decides whom is written to is said with the command itself: a forgotten variable must not say it.
-# So is what vouches for something at that moment: that no other machine goes on with the log.
-_NEVER_FROM_ENVIRONMENT = frozenset({"mode", "allow-send", "yes", "takeover"})
+# So is what vouches for something at that moment: that no other machine goes on with the log, that it is lost.
+_NEVER_FROM_ENVIRONMENT = frozenset({"mode", "allow-send", "yes", "resend", "rebuild-log", "takeover"})
 
 
 ENVIRONMENT = (
-    "Every flag but --mode, --allow-send, --yes and --takeover can also be set in the environment: BULKMSG_RATE is "
-    "--rate, BULKMSG_PROGRESS_LOG is --progress-log."
+    "Every flag but --mode, --allow-send, --yes, --resend, --rebuild-log and --takeover can also be set in the "
+    "environment: BULKMSG_RATE is --rate, BULKMSG_PROGRESS_LOG is --progress-log."
 )
 
 
@@ -192,6 +192,20 @@ class BatchArgs:
         left_out = {"--progress-log"} if verb in ("validate", "plan") or "--progress-log" in more else set()
         flags = [part for name, value in self.typed if name not in left_out for part in (name, value)]
         return shlex.join(["bulkmsg", verb, path, *flags, *more])
+
+
+# Paths would tell of the machine, and an account stands in the log's first line.
+_NOT_LOGGED = frozenset({"batch", "progress_log", "events", "account", "format", "progress"})
+
+
+def given_flags(ctx: click.Context, but: frozenset[str] = frozenset()) -> dict[str, str]:
+    """The flags that were given, by the command line or the environment, as the progress log keeps them."""
+    usual = (ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP)
+    return {
+        name.replace("_", "-"): str(value).lower() if isinstance(value, bool) else str(value)
+        for name, value in ctx.params.items()
+        if name not in _NOT_LOGGED | but and value is not None and ctx.get_parameter_source(name) not in usual
+    }
 
 
 def take_batch(ctx: click.Context, path: str, given: dict[str, Any]) -> BatchArgs:

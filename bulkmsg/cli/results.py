@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -78,14 +79,22 @@ def results(args: ResultsArgs, terminal: Terminal) -> ExitCode:
     batch = args.batch
     history = History(batch.file(), batch.said_account, batch.base_url, batch.log)
     output = args.format or ("table" if terminal.answers_to_person else "csv")
-    terminal.data(FORMATS[output](_rows(history, args.only)))
+    doubt = Counter[str]()
+    terminal.data(FORMATS[output](_rows(history, args.only, doubt)))
     if history.fold is None:
         terminal.say(f"it never ran: there is no progress log{f' {history.path}' if history.path else ''}")
     if history.removed:
         gone = count(history.removed, "entry", "entries")
         terminal.say(f"not listed: {gone} of the progress log that the batch no longer holds")
+    if doubt:
+        terminal.say(f"next: {batch.command('resolve')}")
     return ExitCode.OK
 
 
-def _rows(history: History, only: frozenset[str]) -> Iterator[dict[str, Json]]:
-    return (result.as_json() for result in history.results() if result.outcome.value in only)
+def _rows(history: History, only: frozenset[str], doubt: Counter[str]) -> Iterator[dict[str, Json]]:
+    """The lines that are wanted; counts on the way what is in doubt, wanted or not."""
+    for result in history.results():
+        if result.outcome.value == "in_doubt":
+            doubt["in_doubt"] += 1
+        if result.outcome.value in only:
+            yield result.as_json()

@@ -18,6 +18,7 @@ COMMANDS = {
     "status": "Show where a batch stands, also while it runs.",
     "results": "List what became of every message of a batch.",
     "explain": "Explain a rule or a field: what, why, wrong and right.",
+    "resolve": "Settle messages in doubt: look again, or take your word.",
     "schema": "Print a JSON Schema, for editors and other programs.",
     "sandbox": "Run a helpdesk on this machine, to try things on.",
 }

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import click
-from click.core import ParameterSource
 
 from bulkmsg.cli.options import (
     DURATION,
@@ -19,6 +18,7 @@ from bulkmsg.cli.options import (
     BatchArgs,
     batch_options,
     format_option,
+    given_flags,
     option,
     take_batch,
 )
@@ -50,6 +50,7 @@ class RunArgs:
     stop_at: Moment | None
     on_rejection: str
     takeover: bool
+    rebuild_log: bool
     format: str
     events: str | None
     progress: str
@@ -86,6 +87,7 @@ class RunArgs:
 @option("--retry-rejected", is_flag=True, help="Send rejected messages again although they are as they were.")
 @option("--allow-changed", is_flag=True, help="Go on although sent messages were changed; they stay as they were sent.")
 @option("--allow-removed", is_flag=True, help="Go on although sent messages were taken out of the batch.")
+@option("--rebuild-log", is_flag=True, help="Read a lost or damaged progress log back from the helpdesk, then go on.")
 @option(
     "--max-errors",
     type=ERRORS,
@@ -147,19 +149,5 @@ def command(ctx: click.Context, /, batch: str, **given: Any) -> int:
     """
     from bulkmsg.cli.running import run
 
-    flags = _given_flags(ctx)
+    flags = given_flags(ctx)
     return run(RunArgs(take_batch(ctx, batch, given), flags=flags, **given), ctx.obj)
-
-
-# Paths would tell of the machine, and an account stands in the log's first line.
-_NOT_LOGGED = frozenset({"batch", "progress_log", "events", "account", "format", "progress"})
-
-
-def _given_flags(ctx: click.Context) -> dict[str, str]:
-    """The flags that were given, by the command line or the environment."""
-    usual = (ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP)
-    return {
-        name.replace("_", "-"): str(value).lower() if isinstance(value, bool) else str(value)
-        for name, value in ctx.params.items()
-        if name not in _NOT_LOGGED and value is not None and ctx.get_parameter_source(name) not in usual
-    }

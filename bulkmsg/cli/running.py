@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import replace
-from getpass import getpass
 from itertools import islice
 from pathlib import Path
 
@@ -17,25 +14,27 @@ from bulkmsg.app.prepare import Prepared, RunOptions, account_named, prepare
 from bulkmsg.app.result import RunResult
 from bulkmsg.app.run import Sending, idle, send, utc_now
 from bulkmsg.app.signals import Interrupted, interruptible
+from bulkmsg.cli.asking import credentials_of
 from bulkmsg.cli.event_lines import EventLines
 from bulkmsg.cli.following import next_command
 from bulkmsg.cli.plan import answer_plan, tell_warnings, usual_rate
+from bulkmsg.cli.rebuilding import going_on, rebuild_log, stopped, with_rebuilt
 from bulkmsg.cli.run import RunArgs
 from bulkmsg.cli.shell import tell
 from bulkmsg.cli.terminal import Terminal
-from bulkmsg.credentials import from_environment
-from bulkmsg.errors import BulkmsgError, ExitCode, InvalidBatch, LogInUse, Refused, UsageError
-from bulkmsg.events import Event, RunView
+from bulkmsg.cli.watching import Nobody, Watching
+from bulkmsg.errors import BulkmsgError, ExitCode, InvalidBatch, LogInUse, LogUnusable, Refused, UsageError
 from bulkmsg.message import Mode
 from bulkmsg.outcome import State
 from bulkmsg.plan import seconds_for
 from bulkmsg.ports import Sink
-from bulkmsg.progress import Display, Style, spoken_duration
+from bulkmsg.progress import spoken_duration
 from bulkmsg.reports import json, text
 from bulkmsg.reports.text import Trouble
 from bulkmsg.reports.words import count, people, rate_words, standing, visible
 from bulkmsg.settings import SANDBOX_ACCOUNT, Credentials, InDoubt, check_base_url
 from bulkmsg.stopping import USUAL_ERRORS, OnRejection
+from bulkmsg.validation.survey import BatchFile
 
 _TROUBLES_SHOWN = 10
 
@@ -46,7 +45,7 @@ def run(args: RunArgs, terminal: Terminal) -> ExitCode:
         with interruptible():
             return _dry_run(args, terminal) if args.dry_run else _run(args, terminal)
     except Interrupted as error:
-        terminal.say(f"{error}; nothing is in flight", f"next: {args.batch.command('run')}")
+        terminal.say(f"{error}; nothing is in flight", f"next: {_same(args)}")
         return error.exit_code
     except BulkmsgError as error:
         tell(error, terminal)
@@ -68,13 +67,23 @@ def _after(error: BulkmsgError, args: RunArgs) -> str:
         return "" if unread else args.batch.command("validate")
     if isinstance(error, LogInUse):
         return args.batch.command("status")
-    return args.batch.command("run")
+    if isinstance(error, LogUnusable):
+        return args.batch.command("run", *(["--rebuild-log"] if "BATCH --rebuild-log" in error.hint else []))
+    return _same(args)
+
+
+def _same(args: RunArgs) -> str:
+    """The same run once more; what was rebuilt meanwhile is not rebuilt again."""
+    return args.batch.command("run", *(["--rebuild-log"] if args.rebuild_log else []))
 
 
 # -- before anything leaves ----------------------------------------------------------------------------------------
 
 
 def _dry_run(args: RunArgs, terminal: Terminal) -> ExitCode:
+    if args.rebuild_log:
+        hint = "leave --rebuild-log out to see what a first run would send; rebuilding itself sends nothing"
+        raise UsageError("--dry-run opens no connection, and --rebuild-log needs one", hint)
     batch = args.batch.file()
     planned, seen = inspect.plan(batch, args.rate or usual_rate())
     answer_plan(planned, seen, args.format, terminal)
@@ -92,7 +101,11 @@ def _run(args: RunArgs, terminal: Terminal) -> ExitCode:
     if args.format == "json" and args.events == "-":
         raise UsageError("--format json and --events - would both write to stdout", "give --events a file")
     with ExitStack() as stack:
-        prepared = _prepare(args, terminal)
+        batch, options = _take(args, terminal)
+        rebuilt = rebuild_log(args, batch, options, terminal) if args.rebuild_log else None
+        if rebuilt is not None and rebuilt.halt is not None:
+            return _conclude(args, batch, stopped(rebuilt), terminal, args.batch.command("run", "--rebuild-log"))
+        prepared = prepare(batch, going_on(options, rebuilt), utc_now)
         stack.callback(prepared.close)
         sink = _sink(args, prepared, terminal, stack)
         _announce(args, prepared, terminal)
@@ -103,20 +116,19 @@ def _run(args: RunArgs, terminal: Terminal) -> ExitCode:
             if isinstance(sink, EventLines):
                 sink.run = sending.run
             result = send(sending)
-    _conclude(args, prepared, result, terminal)
-    return result.exit_code
+    return _conclude(args, batch, with_rebuilt(result, rebuilt), terminal)
 
 
-def _prepare(args: RunArgs, terminal: Terminal) -> Prepared:
-    """Everything that can be refused without asking anybody, in the order: usage, credentials, log, validity."""
+def _take(args: RunArgs, terminal: Terminal) -> tuple[BatchFile, RunOptions]:
+    """What to run and how. Refuses in the order: usage, credentials; the log and validity come with `prepare`."""
     base_url = check_base_url(args.batch.base_url) if args.batch.base_url else None
     if not Path(args.batch.path).exists():  # a misspelt name is told as what it is, whatever else is missing
-        return prepare(args.batch.file(), _options(args, base_url, Credentials()), utc_now)
+        return args.batch.file(), _options(args, base_url, Credentials())
     options = _options(args, base_url, None)
     account_named(args.batch.file(), options)
-    credentials = None if args.sandbox else _credentials(terminal)
+    credentials = None if args.sandbox else credentials_of(terminal)
     secrets = credentials.secrets if credentials else None
-    return prepare(args.batch.file(secrets), _options(args, base_url, credentials), utc_now)
+    return args.batch.file(secrets), _options(args, base_url, credentials)
 
 
 def _options(args: RunArgs, base_url: str | None, credentials: Credentials | None) -> RunOptions:
@@ -144,21 +156,6 @@ def _options(args: RunArgs, base_url: str | None, credentials: Credentials | Non
     )
 
 
-def _credentials(terminal: Terminal) -> Credentials:
-    found, warnings = from_environment(_with_typed_key(os.environ, terminal))
-    terminal.say(*(f"warning: {warning}" for warning in warnings))
-    return found
-
-
-def _with_typed_key(env: Mapping[str, str], terminal: Terminal) -> Mapping[str, str]:
-    """The environment, with the API key a person types where only that is missing."""
-    given = {name.removesuffix("_FILE") for name, value in env.items() if value}
-    missing = "GORGIAS_EMAIL" in given and not given & {"GORGIAS_API_KEY", "GORGIAS_ACCESS_TOKEN"}
-    if not (missing and terminal.asks):
-        return env
-    return {**env, "GORGIAS_API_KEY": getpass(f"API key of {env.get('GORGIAS_EMAIL', 'this account')} (not shown): ")}
-
-
 def _sink(args: RunArgs, prepared: Prepared, terminal: Terminal, stack: ExitStack) -> Sink:
     if args.events is None:
         return Nobody()
@@ -170,13 +167,6 @@ def _refuse_own_files(events: Path, prepared: Prepared) -> None:
     for taken in (prepared.batch.path, prepared.path):
         if events.resolve() == taken.resolve():
             raise UsageError(f"--events names {taken}, which is not its to write", "give it a file of its own")
-
-
-class Nobody:
-    """Listens to events and keeps none."""
-
-    def tell(self, event: Event) -> None:
-        return
 
 
 # -- what will happen, and whether it may --------------------------------------------------------------------------
@@ -255,35 +245,10 @@ def _consent(args: RunArgs, prepared: Prepared, terminal: Terminal) -> int | Non
     raise ConsentMissing(f"{who} would have been mailed; you did not say yes", found.people, asked=True)
 
 
-# -- while it goes on ----------------------------------------------------------------------------------------------
-
-
-class Watching:
-    """Shows the run on stderr while it goes on."""
-
-    def __init__(self, style: str, title: str, terminal: Terminal) -> None:
-        self._style, self._title, self._terminal = Style(style), title, terminal
-        self._display: Display | None = None
-
-    async def watch(self, view: Callable[[], RunView]) -> None:
-        self._display = Display(self._style, view, title=self._title)
-        try:
-            await self._display.run()
-        except asyncio.CancelledError:
-            self._display = None
-            raise
-
-    def note(self, text: str) -> None:
-        if self._display is None or self._style is Style.NONE:
-            self._terminal.say(text)
-        else:
-            self._display.note(text)
-
-
 # -- afterwards ----------------------------------------------------------------------------------------------------
 
 
-def _conclude(args: RunArgs, prepared: Prepared, result: RunResult, terminal: Terminal) -> None:
+def _conclude(args: RunArgs, batch: BatchFile, result: RunResult, terminal: Terminal, following: str = "") -> ExitCode:
     """The answer on stdout, and a summary on stderr whose last line is the next command."""
     line = text.counts_line(result.batch, result.total, result.counts)
     terminal.say(*_ending(result))
@@ -293,10 +258,11 @@ def _conclude(args: RunArgs, prepared: Prepared, result: RunResult, terminal: Te
         terminal.answer(line)
     if args.format == "json" or args.events == "-" or not terminal.answers_to_person:
         terminal.say(line)
-    terminal.say(*_details(args, prepared, result))
+    terminal.say(*_details(args, batch, result))
     if result.sandbox is not None:
         terminal.say(*text.sandbox(result.sandbox))
-    terminal.say(f"next: {_next(args, result)}")
+    terminal.say(f"next: {following or _next(args, result)}")
+    return result.exit_code
 
 
 def _ending(result: RunResult) -> Iterator[str]:
@@ -312,29 +278,29 @@ def _ending(result: RunResult) -> Iterator[str]:
         yield "nothing to do"
 
 
-def _details(args: RunArgs, prepared: Prepared, result: RunResult) -> Iterator[str]:
+def _details(args: RunArgs, batch: BatchFile, result: RunResult) -> Iterator[str]:
     bad = result.counts[State.REJECTED] + result.counts[State.FAILED]
     if bad:
-        yield from text.troubles(_first_troubles(prepared, min(bad, _TROUBLES_SHOWN)), bad)
+        yield from text.troubles(_first_troubles(batch, result, min(bad, _TROUBLES_SHOWN)), bad)
     if result.counts[State.HELD_BACK]:
         held = count(result.counts[State.HELD_BACK], "message waits", "messages wait")
         yield f"held back: {held} because an earlier message of the same ticket did not arrive"
     if result.counts[State.IN_DOUBT]:
         doubt = count(result.counts[State.IN_DOUBT], "message")
         yield (
-            f"in doubt: {doubt} may or may not have arrived; running it again looks for them once more, "
-            "and with --in-doubt resend sends again what it cannot find"
+            f"in doubt: {doubt} may or may not have arrived; `bulkmsg resolve` looks for them once more, "
+            "and takes your word for what it cannot find"
         )
     yield from text.duplicates(result.duplicates)
     if result.more_possible is not None and not args.sandbox:
         yield f"the account allows more: {rate_words(result.more_possible)}; --rate held this run back"
 
 
-def _first_troubles(prepared: Prepared, most: int) -> list[Trouble]:
+def _first_troubles(batch: BatchFile, result: RunResult, most: int) -> list[Trouble]:
     """The first messages that did not arrive, in the order of the batch, from its progress log."""
     found: list[Trouble] = []
     with suppress(BulkmsgError):  # the batch may have been edited meanwhile; results tells more then
-        history = History(prepared.batch, prepared.account, None, prepared.path)
+        history = History(batch, None, None, result.log)
         bad = (each for each in history.results() if each.outcome in (State.REJECTED, State.FAILED))
         for each in islice(bad, most):
             found.append(Trouble(each.key, f"{each.file}:{each.line}", each.outcome.value, each.error or ""))
@@ -347,7 +313,8 @@ def _next(args: RunArgs, result: RunResult) -> str:
         if result.exit_code is ExitCode.OK:
             return batch.command("run")
         following = next_command(batch, result.counts, "--progress-log", str(result.log), mend=result.mend)
-        return batch.command("run", "--sandbox") if following.startswith("bulkmsg run") else following
+        over = following.startswith(("bulkmsg run", "bulkmsg resolve"))  # what it ran in has ended
+        return batch.command("run", "--sandbox") if over else following
     if result.reason and not result.mend:
         return args.batch.command("run")
     return next_command(args.batch, result.counts, mend=result.mend)

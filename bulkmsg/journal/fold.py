@@ -88,10 +88,9 @@ class Fold:
         """The same, with what there is for looking them up."""
         for index in self.ledger.having(State.INTENDED, State.IN_DOUBT):
             last_at, named_at = self.ledger.offsets(index)
-            named: dict[str, Json] = self.ledger.record(named_at) if named_at else {}
-            at = self.ledger.record(last_at)["at"]
+            named = self.ledger.record(named_at or last_at)
             key, standing = self._standing(index)
-            yield Doubt(key, standing, at, named.get("kind", ""), named.get("ticket_external_id", ""))
+            yield Doubt(key, standing, named["at"], named.get("kind", ""), named.get("ticket_external_id", ""))
 
     @property
     def last_created(self) -> Standing | None:

@@ -159,7 +159,7 @@ class ProgressLog:
             fd = open_log(path)
             undo.callback(_unlock, fd)
             found = _scan(fd, path)
-            _demand_identity(found.fold.header, identity, path)
+            demand_identity(found.fold.header, identity, path)
             if host is not None:
                 _demand_ended_or_ours(found.fold, host, path)
             if found.fold.rebuilding and not rebuilding:
@@ -349,7 +349,8 @@ def _refuse_half(path: Path) -> NoReturn:
     )
 
 
-def _demand_identity(header: LogIdentity, wanted: LogIdentity, path: Path) -> None:
+def demand_identity(header: LogIdentity, wanted: LogIdentity, path: Path) -> None:
+    """Raises LogUnusable unless a log with this header is the one that is wanted."""
     ours = (wanted.account, wanted.mode, log_name(wanted.batch))
     theirs = (header.account, header.mode, header.batch)
     if ours != theirs:

@@ -39,7 +39,7 @@ def test_the_list_of_commands_says_what_each_says_of_itself(name: str) -> None:
 
 def test_every_flag_has_a_variable_but_those_that_must_be_said_with_the_command() -> None:
     without = {flag.opts[-1] for _, flag in options() if not flag.envvar}
-    assert without == {"--mode", "--allow-send", "--yes", "--takeover"}
+    assert without == {"--mode", "--allow-send", "--yes", "--resend", "--rebuild-log", "--takeover"}
     for command, flag in options():
         if flag.envvar:
             start = "BULKMSG_SANDBOX_" if command == "sandbox" else "BULKMSG_"
