@@ -37,6 +37,8 @@ class Status:
         requests, throttled, seconds: sums over the runs that came to their end.
         exit_code: of the newest run, None while it has none.
         elsewhere: the machine on which a run without an end was begun, where it is not this one.
+        command: what the newest run was: run, resolve, or rebuild.
+        rebuilding: the log was lost and is not rebuilt to its end.
         from_log: the batch could not be read, so `total` counts what the log knows.
     """
 
@@ -54,6 +56,8 @@ class Status:
     exit_code: int | None = None
     from_log: bool = False
     elsewhere: str = ""
+    command: str = "run"
+    rebuilding: bool = False
 
     def as_json(self) -> dict[str, Json]:
         """The stable answer of `status --format json`."""
@@ -155,6 +159,8 @@ class History:
             exit_code=fold.last_end["exit_code"] if fold and fold.last_end else None,
             from_log=not seen.valid,
             elsewhere=left_open_elsewhere(fold, socket.gethostname()) if fold else "",
+            command=fold.last_run.command if fold and fold.last_run else "run",
+            rebuilding=fold is not None and fold.rebuilding,
         )
 
     def results(self) -> Iterator[Result]:

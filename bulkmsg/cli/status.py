@@ -100,10 +100,16 @@ def _last_run(now: Status) -> str:
     if now.elsewhere:
         where = f"a run on another machine, {now.elsewhere},"
         return f"{where} is going on, or was killed; once it has ended, run with --takeover"
+    if now.rebuilding:
+        return "its log was lost and is being rebuilt, or that was stopped; run --rebuild-log goes on with it"
     if now.going:
         return "a run is going on, or was killed; if it was killed, running it again goes on where it was"
     if now.exit_code is None:
         return "no run has begun yet"
+    if now.command == "resolve":
+        return f"since the last run, resolve was used and ended with exit code {now.exit_code}"
+    if now.command == "rebuild":
+        return "its log was lost and is rebuilt; no run has begun since"
     return f"the last run ended with exit code {now.exit_code}"
 
 
@@ -119,6 +125,8 @@ def _sums(now: Status) -> str:
 def _next(args: StatusArgs, now: Status) -> str:
     from bulkmsg.cli.following import next_command
 
+    if now.rebuilding:
+        return args.batch.command("run", "--rebuild-log")
     if now.going:
         return args.batch.command("status", "--watch")
     return next_command(args.batch, now.counts)

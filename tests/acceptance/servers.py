@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import urllib.request
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,6 +33,26 @@ def asked(url: str, path: str) -> Any:
     """What an inspection page of the sandbox answers."""
     with urllib.request.urlopen(url + path) as answer:
         return json.load(answer)
+
+
+def post_again(url: str, message: dict[str, Any]) -> None:
+    """Create a message that stands in the sandbox once more, as somebody else's blind retry would."""
+    names = ("external_id", "channel", "via", "from_agent", "body_text", "sent_datetime", "created_datetime", "source")
+    body = {name: message[name] for name in names if message[name] is not None}
+    body["sender"] = {"email": message["sender"]["email"]}
+    pair = f"{ACCOUNT['GORGIAS_EMAIL']}:{ACCOUNT['GORGIAS_API_KEY']}"
+    headers = {"Content-Type": "application/json", "Authorization": f"Basic {b64encode(pair.encode()).decode()}"}
+    path = f"{url}/api/tickets/{message['ticket_id']}/messages"
+    with urllib.request.urlopen(urllib.request.Request(path, json.dumps(body).encode(), headers)) as answer:
+        assert answer.status == 201
+
+
+def set_faults(url: str, spec: str) -> None:
+    """Replace the sandbox's faults."""
+    request = urllib.request.Request(f"{url}/_sandbox/faults", json.dumps({"spec": spec}).encode())
+    request.add_header("Content-Type", "application/json")
+    with urllib.request.urlopen(request) as answer:
+        assert answer.status == 200
 
 
 def environment(url: str | None = None, **more: str) -> dict[str, str]:

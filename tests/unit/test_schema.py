@@ -460,7 +460,9 @@ def test_the_order_of_records_names_only_records_and_outcomes() -> None:
             assert kind in log["$defs"] and (not outcome or outcome in outcomes)
 
 
-@pytest.mark.parametrize("part", ["run", "validate", "diagnostic", "plan", "result", "explain", "explained_field"])
+@pytest.mark.parametrize(
+    "part", ["run", "validate", "diagnostic", "plan", "result", "resolve", "doubt", "explain", "explained_field"]
+)
 def test_reports(part: str) -> None:
     check = checker(f"report#{part}")
     [example] = schema.load("report")["$defs"][part]["examples"]
@@ -559,7 +561,7 @@ def samples() -> Iterator[tuple[str, Entry]]:
     yield from (("ticket", TICKET), ("batch", SPRING))
     for name in ("progress-log", "event"):
         yield from ((name, d["examples"][0]) for d in schema.load(name)["$defs"].values())
-    for part in ("run", "validate", "diagnostic", "plan", "result"):
+    for part in ("run", "validate", "diagnostic", "plan", "result", "resolve", "doubt"):
         yield f"report#{part}", schema.load("report")["$defs"][part]["examples"][0]
 
 
