@@ -224,8 +224,21 @@ class FakeJournal:
 
     def outcome(self, key: str, attempt: int, content: str, outcome: Outcome) -> None:
         self.records.append(("outcome", key, outcome.state))
-        standing = Standing(outcome.state, content, attempt, outcome.message_id, outcome.ticket_id)
+        standing = Standing(
+            outcome.state,
+            content,
+            attempt,
+            outcome.message_id,
+            outcome.ticket_id,
+            error=outcome.error,
+            hold=outcome.hold,
+        )
         self._move(key, standing)
+
+    @property
+    def held(self) -> set[str]:
+        """Keys that only a person's word can take out of doubt."""
+        return {key for key, standing in self.states.items() if standing.hold}
 
     def retry(self, key: str, attempt: int, verdict: RetryVerdict, status: int, reason: str) -> None:
         self.records.append(("retry", key, verdict))

@@ -29,7 +29,7 @@ from bulkmsg.ports import RetryVerdict
 from bulkmsg.reconcile import Reading, Wanted, generated_ids, wanted
 from bulkmsg.validation.survey import BatchFile, Survey, messages
 
-# Messages that wait for their tickets at a time, about 0.5 kB each. The batch is read once for each so many.
+# Messages that wait for their tickets at a time, about 0.6 kB each. The batch is read once for each so many.
 WAITING = 50_000
 _LOST = "the progress log was lost"
 _NOT_FOUND = "not found in the helpdesk"

@@ -4,7 +4,7 @@ begin    the log opened and locked, what is in doubt joined with the batch, a pe
 say      the words recorded
 look     each ticket read once, and once more where something is missing, after the waits of `delivery`
 
-Holds all that is in doubt in memory, about a kilobyte each; nothing else of the batch.
+Holds all that is in doubt in memory, and nothing else of the batch.
 """
 
 from __future__ import annotations

@@ -26,6 +26,7 @@ from bulkmsg.stopping import ErrorLimit, ErrorTally, OnRejection
 from tests.fakes import (
     FakeHelpdesk,
     FakeJournal,
+    Landed,
     answers,
     drop_after,
     drop_before,
@@ -57,6 +58,7 @@ class Case:
         self.retry_rejected: bool = options.pop("retry_rejected", False)
         self.concurrency: int = options.pop("concurrency", 8)
         self.ends: Callable[[float], tuple[Deadline, ...]] = options.pop("ends", lambda now: ())
+        self.looked: bool = options.pop("looked", False)
         self.sink = Silence()
         self.halt: Halt | None = None
         self.seconds = 0.0
@@ -82,6 +84,7 @@ class Case:
             Random(self.seed),
             ErrorTally(self.errors, len(self.messages)),
             self.on_rejection,
+            self.looked,
         )
         started = asyncio.get_running_loop().time()
         self.halt = await self.engine.run(iter(self.messages))
@@ -460,3 +463,41 @@ def test_the_limit_is_read_from_an_answer_that_was_cut_as_well() -> None:
 
     case = play(Case(FakeHelpdesk(tricks=[cut]), batch(1), rate=Rate(40, 20.0)).run())
     assert case.desk.pacer.rate.limit == 10
+
+
+# -- what was looked for before, and what looking cannot settle ------------------------------------------------------
+
+
+def doubtful(hold: bool = False) -> FakeJournal:
+    """A journal in which the first message is in doubt."""
+    first = message(0)
+    standing = Standing(State.IN_DOUBT, first.content, 1, error="lost", external_id=first.external_id, hold=hold)
+    return FakeJournal(states={first.key: standing})
+
+
+def test_what_was_looked_for_right_before_is_left_and_holds_its_ticket_back() -> None:
+    case = Case(FakeHelpdesk(), batch(4, tickets=2), journal=doubtful(), looked=True)
+    play(case.run())
+    assert case.states() == {State.IN_DOUBT: 1, State.HELD_BACK: 1, State.CREATED: 2}
+    assert not [call for call in case.helpdesk.calls if call.method == "GET"]
+
+
+def test_a_message_of_which_looking_proves_nothing_is_not_sent_again_in_any_mode() -> None:
+    case = play(Case(FakeHelpdesk(), batch(1), journal=doubtful(hold=True), in_doubt=InDoubt.RESEND).run())
+    assert case.states() == {State.IN_DOUBT: 1}
+    assert case.helpdesk.landed == []
+    assert case.journal.held == {"k-0"}
+
+
+def test_a_message_of_which_looking_proves_nothing_is_created_once_it_is_found() -> None:
+    helpdesk = FakeHelpdesk()
+    helpdesk.landed.append(Landed(900, 1, "x-0", 0.0))
+    case = play(Case(helpdesk, batch(1), journal=doubtful(hold=True)).run())
+    assert case.states() == {State.CREATED: 1}
+
+
+def test_each_look_says_why_it_is_in_doubt_once() -> None:
+    journal = doubtful()
+    for _ in range(2):
+        play(Case(FakeHelpdesk(), batch(1), journal=journal, in_doubt=InDoubt.HOLD).run())
+    assert journal.standing("k-0").error == "lost; not found in the helpdesk"

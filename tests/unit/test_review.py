@@ -178,3 +178,10 @@ def test_what_waits_behind_an_unchanged_rejection_is_to_be_noted_as_held_back_on
     found = look(batch, log)
     assert (found.to_send, found.to_settle, found.to_hold) == (0, 0, 1)
     assert look(batch, {**log, "k-3": at(State.HELD_BACK, batch[2])}).to_hold == 0
+
+
+def test_what_was_looked_for_right_before_is_not_to_do_and_holds_its_ticket_back() -> None:
+    """Consent is asked for exactly those who would be mailed: not for what waits behind a doubt."""
+    batch = [mail(1, 1, "a@x"), mail(2, 1, "b@x"), mail(3, 2, "c@x")]
+    found = look(batch, {batch[0].key: at(State.IN_DOUBT, batch[0])}, Mode.SEND, looked=True)
+    assert (found.to_send, found.to_settle, found.mails, found.people) == (1, 0, 1, 1)
