@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import shlex
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import pytest
 
 from bulkmsg import schema
 from bulkmsg.message import log_name
-from tests.acceptance.servers import ACCOUNT, asked, bulkmsg, environment, post_again, run, sandbox, set_faults
+from tests.acceptance.servers import ACCOUNT, asked, post_again, run, sandbox, set_faults
 from tests.acceptance.test_cli_run import history, mailing
 
 FAST = ["--settle", "0.1s", "--progress", "none", "--rate", "500/1s"]
@@ -237,15 +237,15 @@ def test_an_entry_that_the_batch_no_longer_holds_is_named_as_the_log_shows_it(tm
 
 
 def test_beside_a_run_it_refuses_at_once(tmp_path: Path) -> None:
-    batch = history(tmp_path / "batch.yaml", [1, 2, 3, 4])
-    with sandbox(*QUICK, "--latency", "1:1") as url:
-        first = subprocess.Popen(bulkmsg("run", batch, *FAST), env=environment(url), stderr=subprocess.DEVNULL)
-        while not batch.with_name(f"{batch.name}.acme.progress.jsonl").exists():
-            time.sleep(0.02)
-        done = run(url, "resolve", batch, *LOOK)
-        assert (done.returncode, "another run" in done.stderr) == (7, True)
-        assert last(done) == f"next: bulkmsg status {batch}"
-        assert first.wait(60) == 0
+    batch = history(tmp_path / "batch.yaml", [1])
+    with sandbox(*QUICK) as url:
+        assert run(url, "run", batch, *FAST).returncode == 0
+    with batch.with_name(f"{batch.name}.acme.progress.jsonl").open() as log:
+        fcntl.flock(log, fcntl.LOCK_EX)  # as a run holds it
+        for words in ([], ["--mark-created", "k0"]):
+            done = run(None, "resolve", batch, *words, **NOBODY)
+            assert (done.returncode, "another run" in done.stderr) == (7, True), done.stderr
+            assert last(done) == f"next: bulkmsg status {batch}"
 
 
 def test_what_never_ran_has_nothing_in_doubt(tmp_path: Path) -> None:
