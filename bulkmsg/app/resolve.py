@@ -62,7 +62,6 @@ class Resolving:
         self.log = ProgressLog.open(self.history.path, identity, now, host=host)
         try:
             self.policy = Policy(told.mode, options.settle)
-            self._keys: set[str] = set()
             self.cases = {doubt.key: Case(doubt, known_by_log(doubt)) for doubt in self.log.fold.doubts()}
             for message in self.history.messages():
                 self._join(message)
@@ -77,9 +76,18 @@ class Resolving:
         return account_for(self.history.header_account, self.options.account, self.options.base_url, sandbox=False)
 
     def _join(self, message: Message) -> None:
+        """Say where the entry stands. What is looked for is what was tried: the entry may have been edited since."""
         case = self.cases.get(log_name(message.key))
-        if case is not None:
-            case.wanted, case.file, case.line = wanted(message), message.file, message.line
+        if case is None:
+            return
+        case.file, case.line = message.file, message.line
+        now, tried = wanted(message), case.wanted.who if case.wanted else None
+        if tried is None or (now.who.ticket, now.who.external_id, now.who.ticket_external_id) == (
+            tried.ticket,
+            tried.external_id,
+            tried.ticket_external_id,
+        ):
+            case.wanted = now
 
     @property
     def name(self) -> str:
@@ -135,8 +143,7 @@ class Resolving:
         where = self.log.fold.standing(key)
         if where is not UNTOUCHED:
             raise UsageError(f"{key!r} is not in doubt: {_whereabouts(where)}", "nothing was recorded")
-        known = {log_name(message.key) for message in self.history.messages()}
-        if log_name(key) in known:
+        if any(log_name(message.key) == log_name(key) for message in self.history.messages()):
             raise UsageError(f"{key!r} is not in doubt: it was never tried", "nothing was recorded")
         close = get_close_matches(key, self.cases, 1)
         meant = f"did you mean {close[0]!r}? " if close else ""

@@ -151,6 +151,16 @@ def test_one_reading_of_a_ticket_settles_all_that_is_in_doubt_on_it(tmp_path: Pa
         assert asked(url, "/_sandbox/state")["requests"][LISTED] == before + 1
 
 
+def test_an_entry_that_was_moved_meanwhile_is_looked_for_where_it_was_sent(tmp_path: Path) -> None:
+    """Its new ticket does not show it; taken for absent, it would be sent a second time."""
+    batch = history(tmp_path / "batch.yaml", [1])
+    with sandbox(*QUICK, *LATE) as url:
+        in_doubt(url, batch, "500-after=1", "--in-doubt", "hold")
+        batch.write_text(batch.read_text().replace("ticket_id: 1", "ticket_id: 5"))
+        answer = answer_of(run(url, "resolve", batch, *PATIENT, "--format", "json"))
+        assert [(each["outcome"], each["ticket_id"]) for each in answer["messages"]] == [("created", 1)]
+
+
 # -- a person's word ---------------------------------------------------------------------------------------------------
 
 
