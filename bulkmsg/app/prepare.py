@@ -14,7 +14,7 @@ from bulkmsg import __version__
 from bulkmsg.app.inspect import plan_of, require_valid
 from bulkmsg.deadline import Moment, Stretch
 from bulkmsg.errors import InvalidBatch, LogUnusable, Refused, UsageError
-from bulkmsg.journal import Fold, LogIdentity, ProgressLog, log_exists, read_fold
+from bulkmsg.journal import Disk, Fold, LogIdentity, ProgressLog, RealDisk, log_exists, read_fold
 from bulkmsg.message import Mode, log_name
 from bulkmsg.outcome import UNTOUCHED
 from bulkmsg.plan import Plan
@@ -113,11 +113,18 @@ class Prepared:
     """
 
     def __init__(
-        self, batch: BatchFile, options: RunOptions, seen: Survey, account: str, path: Path, log: ProgressLog | None
+        self,
+        batch: BatchFile,
+        options: RunOptions,
+        seen: Survey,
+        account: str,
+        path: Path,
+        log: ProgressLog | None,
+        disk: Disk,
     ) -> None:
         assert seen.header is not None
         self.batch, self.options, self.survey = batch, options, seen
-        self.account, self.path, self.log = account, path, log
+        self.account, self.path, self.log, self.disk = account, path, log, disk
         self.mode = seen.header.mode
         self.name = seen.header.name
         self.review = self._review()
@@ -186,8 +193,11 @@ def whose_log(batch: BatchFile, options: RunOptions, now: Callable[[], datetime]
     return log_path(batch.path, account, options.progress_log), identity
 
 
-def prepare(batch: BatchFile, options: RunOptions, now: Callable[[], datetime]) -> Prepared:
+def prepare(batch: BatchFile, options: RunOptions, now: Callable[[], datetime], disk: Disk | None = None) -> Prepared:
     """Check all that can be checked before the first request.
+
+    Args:
+        disk: what the progress log is written with; the system's own without one.
 
     Raises:
         UsageError, Refused, InvalidBatch, LogUnusable: why the run cannot begin; nothing was sent.
@@ -195,13 +205,15 @@ def prepare(batch: BatchFile, options: RunOptions, now: Callable[[], datetime]) 
     path, identity = whose_log(batch, options, now)
     # The log is locked before the long reading: a second run on it must hear so at once.
     host = None if options.takeover else socket.gethostname()
-    log = ProgressLog.open(path, identity, now, host=host) if log_exists(path) and not options.sandbox else None
+    disk = disk or RealDisk()
+    begun = log_exists(path) and not options.sandbox
+    log = ProgressLog.open(path, identity, now, disk, host=host) if begun else None
     try:
         seen = survey(batch, now=now())
         require_valid(seen, batch.name)
         if options.sandbox:
             _forget_sandbox_log(path)
-        prepared = Prepared(batch, options, seen, identity.account, path, log)
+        prepared = Prepared(batch, options, seen, identity.account, path, log, disk)
         _refuse_edits(prepared)
     except BaseException:
         if log is not None:

@@ -19,7 +19,7 @@ from bulkmsg.app.prepare import Prepared
 from bulkmsg.app.result import RunResult, result_of
 from bulkmsg.app.sandbox_view import sandbox_view
 from bulkmsg.app.signals import SIGNALS, Listening
-from bulkmsg.app.target import client, target
+from bulkmsg.app.target import Reach, over_http
 from bulkmsg.deadline import deadlines
 from bulkmsg.delivery import Policy
 from bulkmsg.desk import GO_ON, Desk, Halt
@@ -56,7 +56,12 @@ class Watcher(Protocol):
 
 @dataclass
 class Sending:
-    """One run on its way. `consent` is the number of people that were agreed to be mailed."""
+    """One run on its way.
+
+    Args:
+        consent: the number of people that were agreed to be mailed.
+        reach: how the run comes to its helpdesk.
+    """
 
     prepared: Prepared
     sink: Sink
@@ -67,6 +72,7 @@ class Sending:
     random: Random = field(default_factory=Random)
     engine: Engine | None = None
     desk: Desk | None = None
+    reach: Reach = over_http
     _signals: int = 0
     _began: float = 0.0
 
@@ -81,18 +87,17 @@ class Sending:
         self._began = asyncio.get_running_loop().time()
         ends = deadlines(self._began, self.now(), options.max_duration, options.stop_at)
         async with AsyncExitStack() as stack:
-            base, credentials, assumed, sandbox = await stack.enter_async_context(target(self.prepared))
-            helpdesk = await stack.enter_async_context(client(base, credentials, options.timeout))
+            reached = await stack.enter_async_context(self.reach(self.prepared))
             stack.enter_context(Listening(self._on_signal))
-            pacer = Pacer(assumed, options.rate)
-            self.desk = Desk(helpdesk, pacer, Breaker(), self.sink, options.concurrency, self.now)
+            pacer = Pacer(reached.assumed, options.rate)
+            self.desk = Desk(reached.helpdesk, pacer, Breaker(), self.sink, options.concurrency, self.now)
             self.desk.when_stopped(self._tell_stop)
             self.desk.keep(ends)
             user = await _unless_stopped(self.desk, self._preflight(self.desk))
             if self.desk.halt is not None:
                 return self._result(self.desk.halt)
             result = await self._run(user)
-            return result if sandbox is None else replace(result, sandbox=sandbox_view(sandbox))
+            return result if reached.sandbox is None else replace(result, sandbox=sandbox_view(reached.sandbox))
 
     async def _preflight(self, desk: Desk) -> int | None:
         user = await who_we_are(desk, self.prepared, self.random)
@@ -139,7 +144,7 @@ class Sending:
     def _begin_log(self) -> ProgressLog:
         prepared = self.prepared
         identity = LogIdentity(prepared.account, prepared.mode, prepared.name, __version__)
-        return ProgressLog.create(prepared.path, identity, self.now)
+        return ProgressLog.create(prepared.path, identity, self.now, prepared.disk)
 
     async def _watched(self, engine: Engine) -> Halt | None:
         show = asyncio.create_task(self.watcher.watch(engine.view))

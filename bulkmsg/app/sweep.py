@@ -13,7 +13,7 @@ from signal import Signals
 from bulkmsg.app.preflight import who_we_are
 from bulkmsg.app.prepare import Errand
 from bulkmsg.app.signals import SIGNALS, Listening
-from bulkmsg.app.target import client, target
+from bulkmsg.app.target import over_http
 from bulkmsg.deadline import deadlines
 from bulkmsg.desk import GO_ON, Desk, Halt, Stopped, explore
 from bulkmsg.pacing import Pacer
@@ -37,9 +37,8 @@ async def visit(errand: Errand, sink: Sink, note: Callable[[str], None], random:
     """
     options = errand.options
     async with AsyncExitStack() as stack:
-        base, credentials, assumed, _ = await stack.enter_async_context(target(errand))
-        helpdesk = await stack.enter_async_context(client(base, credentials, options.timeout))
-        desk = Desk(helpdesk, Pacer(assumed, options.rate), Breaker(), sink, options.concurrency)
+        reached = await stack.enter_async_context(over_http(errand))
+        desk = Desk(reached.helpdesk, Pacer(reached.assumed, options.rate), Breaker(), sink, options.concurrency)
         stack.enter_context(Listening(_stopper(desk, note)))
 
         async def whole() -> None:

@@ -1,9 +1,10 @@
-"""Where a run's requests go: the account, or a sandbox that lives as long as the run."""
+"""The way to the helpdesk: the account's own, or a sandbox that lives as long as the run."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from bulkmsg.app.prepare import Errand
@@ -11,16 +12,32 @@ from bulkmsg.ports import Helpdesk
 from bulkmsg.settings import API_KEY_RATE, Credentials, Rate, check_base_url
 
 
+@dataclass(frozen=True)
+class Reached:
+    """The helpdesk's door, the rate to begin with, and the sandbox that stands behind it, if one does."""
+
+    helpdesk: Helpdesk
+    assumed: Rate
+    sandbox: Any = None
+
+
+Reach = Callable[[Errand], AbstractAsyncContextManager[Reached]]
+
+
 @asynccontextmanager
-async def client(base: str, credentials: Credentials, patience: float) -> AsyncIterator[Helpdesk]:
+async def over_http(errand: Errand) -> AsyncIterator[Reached]:
+    """The helpdesk through a client that lives as long as the errand."""
     from bulkmsg.gorgias.client import GorgiasClient  # here: commands without a network never load it
 
-    async with GorgiasClient(base, credentials, patience) as client:
-        yield client
+    async with (
+        _target(errand) as (base, credentials, assumed, sandbox),
+        GorgiasClient(base, credentials, errand.options.timeout) as client,
+    ):
+        yield Reached(client, assumed, sandbox)
 
 
 @asynccontextmanager
-async def target(errand: Errand) -> AsyncIterator[tuple[str, Credentials, Rate, Any]]:
+async def _target(errand: Errand) -> AsyncIterator[tuple[str, Credentials, Rate, Any]]:
     """Where requests go, as whom, and at which rate to begin; a sandbox lives as long as the run."""
     options = errand.options
     if not options.sandbox:

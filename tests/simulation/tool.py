@@ -18,10 +18,11 @@ from typing import Any
 
 from bulkmsg.app import history, prepare, run
 from bulkmsg.app.result import RunResult
+from bulkmsg.app.target import Reached
 from bulkmsg.batch import BatchOptions
 from bulkmsg.errors import BulkmsgError
 from bulkmsg.events import Event, RunView
-from bulkmsg.journal import LogIdentity, ProgressLog, log_exists, read_fold
+from bulkmsg.journal import log_exists, read_fold
 from bulkmsg.message import Message, Mode
 from bulkmsg.outcome import UNTOUCHED
 from bulkmsg.settings import Credentials, InDoubt
@@ -86,16 +87,8 @@ class House:
         return iter(self._messages)
 
     @asynccontextmanager
-    async def client(self, base: str, credentials: Credentials, patience: float) -> AsyncIterator[SimHelpdesk]:
-        yield self.helpdesk
-
-    def open_log(
-        self, path: Path, identity: LogIdentity, now: Callable[[], datetime], *, host: str | None = None
-    ) -> ProgressLog:
-        return ProgressLog.open(path, identity, now, self.disk, host=host)
-
-    def create_log(self, path: Path, identity: LogIdentity, now: Callable[[], datetime]) -> ProgressLog:
-        return ProgressLog.create(path, identity, now, self.disk)
+    async def reach(self, errand: prepare.Errand) -> AsyncIterator[Reached]:
+        yield Reached(self.helpdesk, (errand.options.credentials or Credentials()).default_rate)
 
     # Who listens to the run.
 
@@ -114,16 +107,12 @@ class House:
 @contextmanager
 def inside(house: House) -> Iterator[None]:
     """The house stands around the tool."""
-    log = SimpleNamespace(open=house.open_log, create=house.create_log)
     host = SimpleNamespace(gethostname=lambda: "host")
     replaced: list[tuple[Any, str, Any]] = [
         (prepare, "survey", house.survey),
         (prepare, "messages", house.messages),
-        (prepare, "ProgressLog", log),
         (prepare, "socket", host),
-        (run, "client", house.client),
         (run, "Listening", lambda tell: nullcontext()),
-        (run, "ProgressLog", log),
         (run, "socket", host),
     ]
     before = [getattr(module, name) for module, name, _ in replaced]
@@ -166,14 +155,15 @@ def run_tool(
         Crash: it died; files and helpdesk stand as they then stood.
     """
     try:
-        prepared = prepare.prepare(house.batch, asked, house.now)
+        prepared = prepare.prepare(house.batch, asked, house.now, house.disk)
     except BulkmsgError as error:
         return Report(int(error.exit_code), None, results_of(house), error.message)
     try:
         result = run.idle(prepared)
         if result is None:
             consent = prepared.review.people if prepared.review.mails else None
-            sending = run.Sending(prepared, house, house, house.now, consent, name, Random(f"tool {name}"))
+            random = Random(f"tool {name}")
+            sending = run.Sending(prepared, house, house, house.now, consent, name, random, reach=house.reach)
             result = house.loop.run_until_complete(_sent(sending, interrupt))
     except BulkmsgError as error:
         prepared.close()
