@@ -8,8 +8,9 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
-from bulkmsg import delivery
+from bulkmsg import delivery, engine
 from bulkmsg.delivery import Policy, Sight, Sighting
+from bulkmsg.desk import Desk
 from bulkmsg.engine import Engine
 from bulkmsg.gorgias import wire
 from bulkmsg.message import Message
@@ -34,17 +35,17 @@ def _look_at_once(stack: ExitStack) -> None:
 
 
 def _settle_with(stack: ExitStack, change: Callable[[Policy], Policy]) -> None:
-    def settle(message: Message, policy: Policy, *rest: Any) -> Any:
-        return (yield from real(message, change(policy), *rest))
+    def settle(message: Message, policy: Policy, *rest: Any, **named: Any) -> Any:
+        return (yield from real(message, change(policy), *rest, **named))
 
     real = swap(stack, delivery, "_settle", settle)
 
 
 @mistake("one look: the second look is left out")
 def _one_look(stack: ExitStack) -> None:
-    def settle(message: Message, policy: Policy, *rest: Any) -> Any:
+    def settle(message: Message, policy: Policy, *rest: Any, **named: Any) -> Any:
         looks = 0
-        talk = real(message, policy, *rest)
+        talk = real(message, policy, *rest, **named)
         answer = None
         while True:
             try:
@@ -159,7 +160,7 @@ def _strip_unnoticed(stack: ExitStack) -> None:
 
 @mistake("no look one success back: a run that goes on believes the first absence")
 def _no_look_back(stack: ExitStack) -> None:
-    async def proves(self: Engine, created: Standing) -> bool:
+    async def proves(created: Standing | None, desk: Desk, random: Random) -> bool:
         return True
 
-    swap(stack, Engine, "_proves", proves)
+    swap(stack, engine, "proves", proves)
