@@ -45,6 +45,12 @@ class Lane:
     blocked: bool = False
 
 
+def _content_of(message: Message, standing: Standing, attempt: int, outcome: Outcome) -> str:
+    """The form of an entry that an outcome is about: an attempt of an earlier run may have sent another text."""
+    same = attempt == standing.attempt and outcome.state is not State.HELD_BACK
+    return standing.content if same and standing.content else message.content
+
+
 @dataclass
 class Engine:
     """One run over the messages of a batch.
@@ -200,7 +206,7 @@ class Engine:
             self._settle(message, standing, standing.attempt, Outcome(State.HELD_BACK))
             return
         conversation = delivery.deliver(message, standing, self.policy, self.random)
-        outcome, attempt = await self._converse(conversation, message, standing.attempt)
+        outcome, attempt = await self._converse(conversation, lane, message, standing.attempt)
         if outcome.state is State.PENDING:
             return
         self._settle(message, standing, attempt, outcome)
@@ -226,12 +232,16 @@ class Engine:
     def _too_many_errors(self) -> Halt:
         return Halt(ExitCode.STOPPED, self.errors.told, self.errors.hint, mend=True)
 
-    async def _converse(self, conversation: Conversation, message: Message, attempt: int) -> tuple[Outcome, int]:
+    async def _converse(
+        self, conversation: Conversation, lane: Lane, message: Message, attempt: int
+    ) -> tuple[Outcome, int]:
         answer: object = None
         try:
             while True:
                 step = conversation.send(answer)
                 if isinstance(step, Post):
+                    if lane.blocked:  # it was in doubt and is absent: as any other, it may not overtake
+                        return Outcome(State.HELD_BACK), attempt
                     attempt = step.attempt
                 answer = await self._take(step, message)
         except StopIteration as end:
@@ -331,7 +341,7 @@ class Engine:
         flew = self._flying.pop(message.key, None) is not None
         if not (same and outcome.state is State.HELD_BACK):
             try:
-                self.journal.outcome(message.key, attempt, message.content, outcome)
+                self.journal.outcome(message.key, attempt, _content_of(message, standing, attempt, outcome), outcome)
             except LogUnusable:
                 if flew:  # for the log, and so for the next run, its intent is all there is
                     self._count(message.key, State.IN_DOUBT)

@@ -19,7 +19,7 @@ from bulkmsg.events import Name
 from bulkmsg.message import Kind, Message, Mode
 from bulkmsg.outcome import Standing, State, Tally
 from bulkmsg.pacing import Pacer
-from bulkmsg.ports import Contact, Reply, Silence
+from bulkmsg.ports import Contact, Reply, RetryVerdict, Silence
 from bulkmsg.retry import Breaker
 from bulkmsg.settings import InDoubt, Rate
 from bulkmsg.stopping import ErrorLimit, ErrorTally, OnRejection
@@ -224,6 +224,31 @@ def test_an_intent_left_by_a_killed_run_is_looked_up_before_anything_is_sent() -
     case = play(Case(helpdesk, [item], journal=journal).run())
     case.assert_exactly_once()
     assert all(call.method == "GET" for call in helpdesk.calls)
+
+
+def test_a_message_in_doubt_that_is_absent_does_not_overtake_one_that_did_not_arrive() -> None:
+    messages = [message(1), message(2)]
+    journal = FakeJournal(states={"k-2": Standing(State.INTENDED, messages[1].content, 1)})
+    case = play(Case(FakeHelpdesk(tricks=[answers(400)]), messages, journal=journal).run())
+    assert case.states() == {State.REJECTED: 1, State.HELD_BACK: 1}
+    assert not case.helpdesk.landed
+    assert journal.records[-2:] == [("retry", "k-2", RetryVerdict.ABSENT), ("outcome", "k-2", State.HELD_BACK)]
+
+
+def test_an_edited_message_that_is_found_is_recorded_with_the_content_that_was_sent() -> None:
+    sent, edited = message(1), message(1, body_text="another")
+    journal = FakeJournal(states={"k-1": Standing(State.INTENDED, sent.content, 1)})
+    helpdesk = FakeHelpdesk(landed=[Landed(900, 1, "x-1", 0.0)])
+    play(Case(helpdesk, [edited], journal=journal).run())
+    assert journal.standing("k-1") == Standing(State.CREATED, sent.content, 1, 900, 1)
+
+
+def test_an_edited_message_that_is_absent_is_recorded_with_the_content_that_is_sent_now() -> None:
+    sent, edited = message(1), message(1, body_text="another")
+    journal = FakeJournal(states={"k-1": Standing(State.INTENDED, sent.content, 1)})
+    play(Case(FakeHelpdesk(), [edited], journal=journal).run())
+    assert journal.standing("k-1").content == edited.content
+    assert journal.standing("k-1").attempt == 2
 
 
 def test_an_unreadable_listing_leaves_the_message_in_doubt() -> None:
