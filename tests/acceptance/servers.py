@@ -8,7 +8,7 @@ import subprocess
 import sys
 import urllib.request
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -68,8 +68,8 @@ def bulkmsg(*words: str | Path) -> list[str]:
 
 
 def run(url: str | None, *words: str | Path, **more: str) -> subprocess.CompletedProcess[str]:
-    """Run the command to its end, with nobody at the keyboard."""
-    return subprocess.run(
+    """Run the command to its end, with nobody at the keyboard. Whatever it did, it told no secret."""
+    done = subprocess.run(
         bulkmsg(*words),
         env=environment(url, **more),
         capture_output=True,
@@ -77,3 +77,20 @@ def run(url: str | None, *words: str | Path, **more: str) -> subprocess.Complete
         timeout=240,
         stdin=subprocess.DEVNULL,
     )
+    secrets = {ACCOUNT["GORGIAS_API_KEY"], more.get("GORGIAS_API_KEY"), more.get("GORGIAS_ACCESS_TOKEN")}
+    told = [done.stdout, done.stderr, *_logs_beside(words)]
+    assert not [secret for secret in secrets if secret and any(secret in text for text in told)]
+    return done
+
+
+def _logs_beside(words: Iterable[str | Path]) -> list[str]:
+    """The progress logs of the batches that a command names; no address stands in any."""
+    folders = {word.parent for word in words if isinstance(word, Path)}
+    logs = [
+        log.read_text(errors="replace")
+        for folder in folders
+        for log in folder.glob("*.progress.jsonl")
+        if log.is_file()
+    ]
+    assert not [log for log in logs if log.startswith('{"record"') and "@" in log]
+    return logs

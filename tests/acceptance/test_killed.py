@@ -10,18 +10,20 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from tests.acceptance.servers import asked, bulkmsg, environment, sandbox
+from tests.acceptance.servers import asked, bulkmsg, environment, run, sandbox
 
 TICKETS = 6
 MESSAGES = 900  # 150 on each ticket: more than one page of a listing
-KILLS = 15
+PEOPLE = 150
 FAULTS = (
     "drop-before=0.04,drop-after=0.04,500-before=0.02,500-after=0.02,503=0.03,429=0.02:0.2,"
     "garbage=0.02,garbage-after=0.02,cut=0.01,html=0.01,list-500=0.05,list-garbage=0.03,list-drop=0.02"
 )
+SANDBOX = ["--limit", "400", "--window", "2", "--list-lag", "0.1", "--latency", "0.005:0.03"]
+OPTIONS = ["--rate", "400/2s", "--settle", "0.2s", "--progress", "none", "--format", "json"]
 
 
-def _write_batch(path: Path) -> None:
+def _write_history(path: Path) -> None:
     with path.open("w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(
@@ -33,32 +35,59 @@ def _write_batch(path: Path) -> None:
             rows.writerow(["incoming", 100 + number % TICKETS, "email", *people, f"message {number}", sent])
 
 
-def _run_and_kill(command: list[str], env: dict[str, str], random: Random) -> tuple[dict[str, Any], int]:
+def _write_mailing(folder: Path) -> Path:
+    """A mail to each customer, each in a new ticket."""
+    (folder / "customers.csv").write_text("email\n" + "".join(f"p{n}@example.com\n" for n in range(PEOPLE)))
+    path = folder / "mailing.yaml"
+    path.write_text(
+        """\
+version: 1
+name: mailing
+mode: send
+tickets:
+  from: customers.csv
+  key: email
+  template:
+    subject: a word to you
+    messages:
+      - type: outgoing
+        channel: email
+        sender: {email: anna@acme.example}
+        source: {from: {address: support@acme.example}, to: [{address: "{{ email }}"}]}
+        body_text: Please do not use your blue kettle any more.
+"""
+    )
+    return path
+
+
+def _run_and_kill(
+    command: list[str], env: dict[str, str], random: Random, kills: int
+) -> tuple[subprocess.CompletedProcess[str], int]:
     """Start the run again and again, kill it at random until it was killed often enough, then let it end."""
-    kills = 0
+    killed = 0
     while True:
         process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        patience = random.uniform(0.8, 2.2) if kills < KILLS else 240.0
+        patience = random.uniform(0.5, 1.8) if killed < kills else 240.0
         try:
             out, err = process.communicate(timeout=patience)
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()
-            kills += 1
+            killed += 1
             continue
-        assert process.returncode == 0, err
-        return json.loads(out), kills
+        return subprocess.CompletedProcess(command, process.returncode, out, err), killed
 
 
 def test_killed_fifteen_times_under_faults_each_message_arrives_once_and_in_order(tmp_path: Path) -> None:
     batch = tmp_path / "history.csv"
-    _write_batch(batch)
-    flags = ["--limit", "400", "--window", "2", "--faults", FAULTS, "--seed", "7", "--list-lag", "0.4"]
-    with sandbox(*flags, "--latency", "0.005:0.03") as url:
-        options = ["--mode", "import", "--rate", "400/2s", "--settle", "0.6s", "--progress", "none", "--format", "json"]
-        answer, kills = _run_and_kill(bulkmsg("run", batch, *options), environment(url), Random(7))
+    _write_history(batch)
+    with sandbox(*SANDBOX, "--faults", FAULTS, "--seed", "7") as url:
+        command = bulkmsg("run", batch, *OPTIONS, "--mode", "import")
+        done, killed = _run_and_kill(command, environment(url), Random(7), 15)
         landed = asked(url, "/_sandbox/state")["tickets"]
-    assert kills == KILLS, "the run ended before it was killed often enough to prove anything"
+    assert killed == 15, "the run ended before it was killed often enough to prove anything"
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
     assert answer["created"] == answer["total"] == MESSAGES
     arrived = Counter(item["external_id"] for ticket in landed for item in ticket["messages"])
     assert len(arrived) == MESSAGES
@@ -67,3 +96,33 @@ def test_killed_fifteen_times_under_faults_each_message_arrives_once_and_in_orde
         texts = [item["body_text"] for item in sorted(ticket["messages"], key=lambda item: item["id"])]
         expected = [f"message {n}" for n in range(MESSAGES) if 100 + n % TICKETS == ticket["id"]]
         assert texts == expected
+
+
+def test_a_mailing_that_is_killed_mails_nobody_twice_and_says_whom_it_is_not_sure_of(tmp_path: Path) -> None:
+    batch = _write_mailing(tmp_path)
+    with sandbox(*SANDBOX, "--faults", FAULTS, "--seed", "11", "--commit-lag", "3") as url:
+        command = bulkmsg("run", batch, *OPTIONS, "--allow-send", str(PEOPLE))
+        done, killed = _run_and_kill(command, environment(url), Random(11), 6)
+        results = run(url, "results", batch, "--format", "jsonl").stdout.splitlines()
+        _until_nothing_is_late(url)
+        outbox = asked(url, "/_sandbox/outbox")
+    assert killed >= 4, "the run ended before it was killed often enough to prove anything"
+    mailed = Counter(address for mail in outbox for address in mail["to"])
+    assert set(mailed.values()) == {1}
+    told: dict[str, str] = {item["key"]: item["outcome"] for item in map(json.loads, results)}
+    assert len(told) == PEOPLE
+    assert set(told.values()) <= {"created", "in_doubt"}
+    assert {person for person, outcome in told.items() if outcome == "created"} <= set(mailed)
+    assert done.returncode == (6 if "in_doubt" in told.values() else 0), done.stderr
+    assert _counts(done) == Counter(told.values())
+
+
+def _counts(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    answer = json.loads(done.stdout)
+    return {state: answer[state] for state in ("created", "in_doubt") if answer[state]}
+
+
+def _until_nothing_is_late(url: str) -> None:
+    """Writes that the helpdesk applies long after the connection was lost."""
+    while asked(url, "/_sandbox/state")["counts"]["late"]:
+        pass
