@@ -15,12 +15,9 @@ from bulkmsg.validation.values import DateTrouble
 _PERSON_REFERENCE = frozenset({"id", "email"})
 # What a person's record holds besides (Gorgias reference, "Create a message"); any other name is an unknown field.
 _PERSON_RECORD = frozenset({"name", "external_id", "note", "timezone", "language", "meta", "channels"})
-# Fields in which nothing is taken for a key: people's words, fixed words, and addresses that hold signed parts.
-_NO_KEYS = frozenset(
-    {"body_text", "body_html", "subject", "stripped_text", "stripped_html", "stripped_signature"}
-    | {"type", "channel", "via", "source", "attachments", "messages", "status", "priority", "language"}
-    | {"sent_datetime", "created_datetime"}
-)
+# Where something like a key is looked for: not in people's words, nor in addresses of files, which hold signed parts.
+_SEARCHED = ("meta", "headers", "external_id", "message_id", "key", "tags", "custom_fields")
+_PEOPLE = ("sender", "receiver", "customer")
 
 Fields = tuple[tuple[str, ...], ...]
 MESSAGE_NUMBERS: Fields = (
@@ -133,18 +130,21 @@ def secret_troubles(fields: dict[str, Json], secrets: tuple[str, ...]) -> list[T
             if any(secret in text for secret in secrets):
                 hint = "take it out, and replace the key in the helpdesk's settings: it has been in a file"
                 troubles.append(Trouble("BM409", path, "one of the credentials in use stands in this value", hint))
-    for name, value in fields.items():
-        if (
-            name in _NO_KEYS
-            or not isinstance(value, str | dict | list)
-            or not values.any_text(value, values.like_a_key)
-        ):
-            continue
-        for path, text in values.texts(value, (name,)):
-            if values.like_a_key(text):
-                hint = "take it out: everybody who can read the ticket could read it"
-                troubles.append(Trouble("BM409", path, "something like a secret key stands in this value", hint))
+    for name in _SEARCHED:
+        if name in fields and values.any_text(fields[name], values.like_a_key):
+            troubles.extend(_like_keys(fields[name], name))
+    for name in _PEOPLE:
+        person = fields.get(name)
+        if isinstance(person, dict) and len(person) > 1 and values.any_text(person, values.like_a_key):
+            troubles.extend(_like_keys(person, name))
     return troubles
+
+
+def _like_keys(value: Json, name: str) -> Iterator[Trouble]:
+    for path, text in values.texts(value, (name,)):
+        if values.like_a_key(text):
+            hint = "take it out: everybody who can read the ticket could read it"
+            yield Trouble("BM409", path, "something like a secret key stands in this value", hint)
 
 
 def identity_troubles(fields: dict[str, Json]) -> list[Trouble]:

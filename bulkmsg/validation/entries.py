@@ -25,7 +25,7 @@ from bulkmsg.validation.findings import Findings
 from bulkmsg.validation.layers import base_for, merge
 from bulkmsg.validation.order import TicketTimes
 from bulkmsg.validation.rows import Rows
-from bulkmsg.validation.told import MOST_PER_ENTRY, Told
+from bulkmsg.validation.told import MOST_PER_ENTRY, Enough, Told, never_enough
 
 _REFERENCE = ("ticket_id", "ticket_external_id")
 _MOST_FIELDS = 500
@@ -52,7 +52,7 @@ class Assembly:
         now: the time by which a date lies in the future.
         report: takes each finding.
         secrets: the credentials in use, which must not stand in a batch.
-        enough: whether so many errors were told that the next ones are only counted.
+        enough: whether one more finding of a rule and a severity would only be counted.
         second: what entries are held against in a second reading; nothing in the first.
 
     Attributes:
@@ -63,7 +63,7 @@ class Assembly:
     now: datetime
     report: Callable[[Diagnostic], None]
     secrets: tuple[str, ...] = ()
-    enough: Callable[[], bool] = lambda: False
+    enough: Enough = never_enough
     second: SecondLook = field(default_factory=SecondLook)
     referred: set[str] = field(default_factory=set)
     _times: TicketTimes = field(default_factory=TicketTimes)
@@ -159,8 +159,8 @@ class Assembly:
             return None
         ticket = merged["ticket_id"]
         late = self._times.look(ticket, merged, entry.place)
-        if late is not None:
-            told.add(late)
+        if late is not None and not told.counts_only("BM703"):
+            told.add(late.trouble())
         self._look_again(self.second.sender(kind, merged, entry.place), told, ())
         return Draft(kind, merged, ticket, entry, merged.get("key"), (), self.header.mode)
 
@@ -220,7 +220,7 @@ class Assembly:
         if told.full:
             told.errors += 1
             return
-        if self.enough():
+        if self.enough("", Severity.ERROR):
             if told.errors:
                 return
             told.errors += 1

@@ -34,6 +34,12 @@ class Findings:
         elif self._by_rule[found.rule] <= self.alike and len(self.kept) - self._errors < self.most:
             self.kept.append(found)
 
+    def only_counts(self, rule: str, severity: Severity) -> bool:
+        """Whether one more finding of this kind would be counted and not kept."""
+        if severity is Severity.ERROR:
+            return self._errors >= self.most
+        return self._by_rule[rule] >= self.alike or len(self.kept) - self._errors >= self.most
+
     @property
     def errors(self) -> int:
         return self.counts[Severity.ERROR]

@@ -13,6 +13,21 @@ REMEMBERED = 500
 _HINT = "put the older one first: messages are sent in the order of the batch, and the helpdesk shows them by time"
 
 
+@dataclass(frozen=True, slots=True)
+class Late:
+    """A message that is older than one before it on its ticket: by which field, and where the newer one stands."""
+
+    ticket: int
+    field: str
+    file: str
+    line: int
+
+    def trouble(self) -> Trouble:
+        before = Related("the newer message that stands before it", self.file, self.line, 1)
+        message = f"the message is older than one that stands before it on ticket {self.ticket}"
+        return Trouble("BM703", (self.field,), message, _HINT, related=(before,))
+
+
 @dataclass
 class TicketTimes:
     """The latest time seen on each of the last tickets, between `REMEMBERED` and twice as many."""
@@ -20,8 +35,8 @@ class TicketTimes:
     _recent: dict[int, tuple[str, str, int]] = field(default_factory=dict)  # the time, its file and line
     _before: dict[int, tuple[str, str, int]] = field(default_factory=dict)
 
-    def look(self, ticket: int, fields: dict[str, Json], place: Place) -> Trouble | None:
-        """What is wrong with the time of the next message of a ticket, which stands at `place`.
+    def look(self, ticket: int, fields: dict[str, Json], place: Place) -> Late | None:
+        """Take in the next message of a ticket, which stands at `place`; says if it is older than one before it.
 
         Threads are ordered by `created_datetime` (Gorgias reference, "List messages"), which in import mode is
         `sent_datetime` unless it is given.
@@ -33,9 +48,7 @@ class TicketTimes:
         time = text[:-1]  # without its Z a time sorts as text before the same with a fraction
         latest = self._recent.get(ticket) or self._before.get(ticket)
         if latest is not None and time < latest[0]:
-            before = Related("the newer message that stands before it", latest[1], latest[2], 1)
-            message = f"the message is older than one that stands before it on ticket {ticket}"
-            return Trouble("BM703", (name,), message, _HINT, related=(before,))
+            return Late(ticket, name, latest[1], latest[2])
         if len(self._recent) >= REMEMBERED and ticket not in self._recent:
             self._recent, self._before = {}, self._recent
         self._recent[ticket] = time, place.file, place.line

@@ -12,7 +12,8 @@ from bulkmsg.message import Kind
 from bulkmsg.source import Json
 
 _MOST_AGENTS = 10_000
-_BITS = 1 << 22  # half a megabyte: a million customers make one agent in twenty be looked at in vain
+_BITS = 1 << 22  # half a megabyte: a million customers make one agent in seven be looked at in vain
+_LAST = _BITS - 1
 
 
 def sender_address(fields: dict[str, Json]) -> str | None:
@@ -24,7 +25,11 @@ def sender_address(fields: dict[str, Json]) -> str | None:
 
 @dataclass
 class Sides:
-    """The senders of a batch, seen once."""
+    """The senders of a batch, seen once.
+
+    The filter knows addresses by Python's own hash, which differs from process to process: it decides only who is
+    looked at again.
+    """
 
     _agents: set[str] = field(default_factory=set)
     # Written out, so that its pages are taken now and not as customers come.
@@ -38,17 +43,17 @@ class Sides:
             if len(self._agents) < _MOST_AGENTS:
                 self._agents.add(address)
             return
-        for place in _places(address):
-            self._customers[place >> 3] |= 1 << (place & 7)
+        # Written out, since it is done for every message.
+        number, customers = hash(address), self._customers
+        place = number & _LAST
+        customers[place >> 3] |= 1 << (place & 7)
+        place = (number >> 32) & _LAST
+        customers[place >> 3] |= 1 << (place & 7)
 
     def suspects(self) -> set[str]:
         """Addresses that write as an agent, and perhaps as a customer as well."""
-        return {address for address in self._agents if all(self._has(place) for place in _places(address))}
+        return {address for address in self._agents if self._has(hash(address)) and self._has(hash(address) >> 32)}
 
-    def _has(self, place: int) -> bool:
+    def _has(self, number: int) -> bool:
+        place = number & _LAST
         return bool(self._customers[place >> 3] & 1 << (place & 7))
-
-
-def _places(address: str) -> tuple[int, int]:
-    number = hash(address)  # of this process alone: where two addresses meet by chance, the second reading parts them
-    return number % _BITS, (number >> 32) % _BITS

@@ -157,7 +157,7 @@ def survey(
     result = Survey(header, collected)
     if header is None:
         return result
-    assembly = Assembly(header, now or datetime.now(UTC), collected.add, batch.secrets, lambda: collected.full)
+    assembly = Assembly(header, now or datetime.now(UTC), collected.add, batch.secrets, collected.only_counts)
     _check_name(header, batch.secrets, collected.add)
     census = _Census(result, deep)
     total = 0

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
+from functools import cache
 
 from bulkmsg import schema
 from bulkmsg.batch import Entry, Header
-from bulkmsg.diagnostic import Diagnostic, Related, Severity
+from bulkmsg.diagnostic import RULES, Diagnostic, Related, Severity
 from bulkmsg.message import Kind, log_name
 from bulkmsg.source import Json, Path, Place, Position, path_text
 from bulkmsg.template import has_marks
@@ -67,13 +68,21 @@ def hint_of(item: schema.Violation, rule: str) -> str:
     return item.hint or _HINTS.get(rule, "see `bulkmsg schema` for what may stand here")
 
 
+# Whether one more finding of a rule and a severity would only be counted.
+Enough = Callable[[str, Severity], bool]
+
+
+def never_enough(rule: str, severity: Severity) -> bool:
+    return False
+
+
 @dataclass(slots=True)
 class Told:
     """What was told about one entry.
 
     Args:
         report: takes each finding; `said` are those that many entries share, told already.
-        enough: whether the next findings are only counted, so that their exact place is not looked for.
+        enough: whether one more finding of a rule and a severity is only counted, so that no exact place is looked for.
         written: the entry's own fields as they were merged, from cells, a filled-in template or a mapping.
         column_of: for a row of columns, the column that gave a field.
         columns_at: for a row put into a template, the columns that fill in the value at a path.
@@ -85,7 +94,7 @@ class Told:
     entry: Entry
     report: Callable[[Diagnostic], None]
     said: set[tuple[str, str, int, int, str]]
-    enough: Callable[[], bool] = lambda: False
+    enough: Enough = never_enough
     written: dict[str, Json] = field(default_factory=dict)
     column_of: Callable[[Path], str | None] | None = None
     columns_at: Callable[[Path], Collection[str]] = lambda path: ()
@@ -106,6 +115,15 @@ class Told:
         path = (*prefix, *trouble.path)
         self._spots.add(path)
         self._tell(trouble, path, of_row=of_row, column=column)
+
+    def counts_only(self, rule: str) -> bool:
+        """Whether a finding of this rule would only be counted; then it is."""
+        level = RULES[rule].severity
+        if not self.enough(rule, level):
+            return False
+        self.errors += level is Severity.ERROR
+        self.report(_counted(rule))
+        return True
 
     def unreadable(self, trouble: Trouble, column: str | None = None) -> None:
         """Tell of a row's value that could not be read; that its field is missing needs no finding of its own then."""
@@ -184,7 +202,7 @@ class Told:
             return
         self._reported += 1
         place, inner = where
-        exact = not self.enough()
+        exact = not self.enough(trouble.rule, trouble.level)
         at = place.at(inner, name=name) if exact else Position(place.line, 1)
         related = (*trouble.related, *related)
         if shared:
@@ -243,6 +261,12 @@ class Told:
             return [("ticket", *path[len(self.at_ticket or ()) :])]
         inner = path[len(self.at_message) :]
         return [(self.kind.value, *inner), inner] if self.kind else [inner]
+
+
+@cache
+def _counted(rule: str) -> Diagnostic:
+    """A finding that is only counted, so that nothing of it is made but its kind."""
+    return Diagnostic(rule, RULES[rule].severity, "", "", "", 0, 0)
 
 
 def _related(message: str, place: Place, path: Path) -> Related:
