@@ -20,11 +20,16 @@ _CHUNK = 1 << 16
 
 def tell_findings(diagnostics: Sequence[Diagnostic], terminal: Terminal, encoding: str | None = None) -> None:
     """The first errors of an invalid batch, as talk."""
+    from bulkmsg.reports.explain import tells_more
+
     errors = in_order(found for found in diagnostics if found.is_error)
-    for block in blocks(errors[:TOLD_AT_MOST], lines_of(errors[:TOLD_AT_MOST], encoding)):
+    told = errors[:TOLD_AT_MOST]
+    for block in blocks(told, lines_of(told, encoding)):
         terminal.say(block)
     if len(errors) > TOLD_AT_MOST:
         terminal.say(f"and {len(errors) - TOLD_AT_MOST:,} more: bulkmsg validate shows them")
+    if more := tells_more(told):
+        terminal.say(more)
 
 
 def lines_of(findings: Sequence[Diagnostic], encoding: str | None, places: Mapping[str, Path] | None = None) -> LineOf:
