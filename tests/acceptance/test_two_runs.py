@@ -145,10 +145,13 @@ def test_a_log_deleted_under_a_run_ends_it_and_lets_no_other_send(tmp_path: Path
         assert landed_once(url, len(created(url)))
 
 
-def test_two_first_runs_at_the_same_moment_make_one(tmp_path: Path) -> None:
-    """No log stands there yet, so both look for a lost one; whoever begins it first goes on."""
+@pytest.mark.parametrize("begun", [False, True], ids=["no log yet", "a log"])
+def test_two_runs_at_the_same_moment_make_one(tmp_path: Path, begun: bool) -> None:
+    """Where no log stands yet, both look for a lost one; whoever begins it first goes on."""
     batch = history_batch(tmp_path, 40)
     with sandbox("--latency", "0.05:0.1", *QUICK) as url:
+        if begun:
+            assert run(url, "run", batch, *OPTIONS, "--limit", "1").returncode == 0
         both = [start(url, batch), start(url, batch)]
         told = [process.communicate(timeout=60)[1] for process in both]
         codes = sorted(process.returncode for process in both)
