@@ -91,6 +91,25 @@ STRETCH = _Parsed("duration", deadline.parse_stretch)
 MOMENT = _Parsed("time", _moment)
 DELIMITER = _Parsed("character", _delimiter)
 
+# Flags of the commands that talk to the helpdesk.
+rate_option = option(
+    "--rate", type=RATE, metavar="40/20s", help="At most so many requests per time; the helpdesk's limit counts too."
+)
+settle_option = option(
+    "--settle",
+    type=DURATION,
+    metavar="60s",
+    default="60s",
+    show_default=True,
+    help="Until the helpdesk surely lists what it accepted.",
+)
+timeout_option = option(
+    "--timeout", type=TIMEOUT, metavar="60s", default="60s", show_default=True, help="How long to wait for one answer."
+)
+takeover_option = option(
+    "--takeover", is_flag=True, help="Go on with a log that a run on another machine left open. It must have ended."
+)
+
 # The flags that say which batch is meant and how to read it: they belong to the next command as well.
 _BATCH_FLAGS = {
     "mode": "--mode",

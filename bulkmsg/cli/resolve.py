@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bulkmsg.cli.options import (
-    DURATION,
     ENVIRONMENT,
-    RATE,
-    TIMEOUT,
     BatchArgs,
     batch_options,
     format_option,
     given_flags,
     option,
+    rate_option,
+    settle_option,
     take_batch,
+    takeover_option,
+    timeout_option,
 )
 from bulkmsg.cli.terminal import Terminal
 from bulkmsg.errors import BulkmsgError, ExitCode, LogDamaged, LogInUse, LogUnusable, UsageError
@@ -50,23 +51,10 @@ class ResolveArgs:
 @click.argument("batch", metavar="BATCH")
 @option("--mark-created", metavar="KEY", multiple=True, help="You saw it in the helpdesk: it is never sent again.")
 @option("--resend", metavar="KEY", multiple=True, help="You saw that it is not there: the next run sends it.")
-@option(
-    "--rate", type=RATE, metavar="40/20s", help="At most so many requests per time; the helpdesk's limit counts too."
-)
-@option(
-    "--settle",
-    type=DURATION,
-    metavar="60s",
-    default="60s",
-    show_default=True,
-    help="Until the helpdesk surely lists what it accepted.",
-)
-@option(
-    "--timeout", type=TIMEOUT, metavar="60s", default="60s", show_default=True, help="How long to wait for one answer."
-)
-@option(
-    "--takeover", is_flag=True, help="Go on with a log that a run on another machine left open. It must have ended."
-)
+@rate_option
+@settle_option
+@timeout_option
+@takeover_option
 @format_option("text", "json")
 @batch_options(log=True)
 @click.pass_context
@@ -83,21 +71,10 @@ def command(ctx: click.Context, /, batch: str, **given: Any) -> int:
 
 def resolve(args: ResolveArgs, terminal: Terminal) -> ExitCode:
     """Carry out the command; errors are told here, so that the last line can name the next command."""
-    from bulkmsg.app.signals import Interrupted, interruptible
-    from bulkmsg.cli.shell import tell
+    from bulkmsg.cli.ending import carried_out
 
-    try:
-        with interruptible():
-            return _resolve(args, terminal)
-    except Interrupted as error:
-        terminal.say(f"{error}; nothing was sent", f"next: {args.batch.command('resolve')}")
-        return error.exit_code
-    except BulkmsgError as error:
-        tell(error, terminal)
-        following = _after(error, args)
-        if following:
-            terminal.say(f"next: {following}")
-        return error.exit_code
+    again = args.batch.command("resolve")
+    return carried_out(lambda: _resolve(args, terminal), terminal, "nothing was sent", again, lambda e: _after(e, args))
 
 
 def _after(error: BulkmsgError, args: ResolveArgs) -> str:

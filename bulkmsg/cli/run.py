@@ -8,19 +8,20 @@ from typing import Any
 import click
 
 from bulkmsg.cli.options import (
-    DURATION,
     ENVIRONMENT,
     ERRORS,
     MOMENT,
-    RATE,
     STRETCH,
-    TIMEOUT,
     BatchArgs,
     batch_options,
     format_option,
     given_flags,
     option,
+    rate_option,
+    settle_option,
     take_batch,
+    takeover_option,
+    timeout_option,
 )
 from bulkmsg.deadline import Moment, Stretch
 from bulkmsg.settings import Rate
@@ -69,12 +70,7 @@ class RunArgs:
 )
 @option("-y", "--yes", is_flag=True, help="Answer yes to questions. Never consents to mailing: see --allow-send.")
 @option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N tickets of the batch.")
-@option(
-    "--rate",
-    type=RATE,
-    metavar="40/20s",
-    help="At most so many requests per time; the helpdesk's limit counts too.",
-)
+@rate_option
 @option(
     "-j",
     "--concurrency",
@@ -109,25 +105,14 @@ class RunArgs:
     show_default=True,
     help="What a rejected message means: the rest of its ticket waits, or goes on, or the run stops.",
 )
-@option(
-    "--takeover", is_flag=True, help="Go on with a log that a run on another machine left open. It must have ended."
-)
+@takeover_option
 @option(
     "--in-doubt",
     type=click.Choice(["resend", "hold"]),
     help="What to do with a message that may have arrived and cannot be found.",
 )
-@option(
-    "--settle",
-    type=DURATION,
-    metavar="60s",
-    default="60s",
-    show_default=True,
-    help="Until the helpdesk surely lists what it accepted.",
-)
-@option(
-    "--timeout", type=TIMEOUT, metavar="60s", default="60s", show_default=True, help="How long to wait for one answer."
-)
+@settle_option
+@timeout_option
 @format_option("text", "json")
 @option("--events", metavar="PATH|-", help="Write what happens as JSON lines to a file; - is stdout.")
 @option(

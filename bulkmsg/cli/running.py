@@ -13,14 +13,13 @@ from bulkmsg.app.history import History
 from bulkmsg.app.prepare import Prepared, RunOptions, account_named, prepare
 from bulkmsg.app.result import RunResult
 from bulkmsg.app.run import Sending, idle, send, utc_now
-from bulkmsg.app.signals import Interrupted, interruptible
 from bulkmsg.cli.asking import credentials_of
+from bulkmsg.cli.ending import carried_out
 from bulkmsg.cli.event_lines import EventLines
 from bulkmsg.cli.following import next_command
 from bulkmsg.cli.plan import answer_plan, tell_warnings, usual_rate
 from bulkmsg.cli.rebuilding import going_on, rebuild_log, stopped, with_rebuilt
 from bulkmsg.cli.run import RunArgs
-from bulkmsg.cli.shell import tell
 from bulkmsg.cli.terminal import Terminal
 from bulkmsg.cli.watching import Nobody, Watching
 from bulkmsg.errors import BulkmsgError, ExitCode, InvalidBatch, LogInUse, LogUnusable, Refused, UsageError
@@ -41,18 +40,10 @@ _TROUBLES_SHOWN = 10
 
 def run(args: RunArgs, terminal: Terminal) -> ExitCode:
     """Carry out the command; errors are told here, so that the last line can name the next command."""
-    try:
-        with interruptible():
-            return _dry_run(args, terminal) if args.dry_run else _run(args, terminal)
-    except Interrupted as error:
-        terminal.say(f"{error}; nothing is in flight", f"next: {_same(args)}")
-        return error.exit_code
-    except BulkmsgError as error:
-        tell(error, terminal)
-        following = _after(error, args)
-        if following:
-            terminal.say(f"next: {following}")
-        return error.exit_code
+    act = _dry_run if args.dry_run else _run
+    return carried_out(
+        lambda: act(args, terminal), terminal, "nothing is in flight", _same(args), lambda e: _after(e, args)
+    )
 
 
 def _after(error: BulkmsgError, args: RunArgs) -> str:
