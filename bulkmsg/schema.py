@@ -117,6 +117,8 @@ class Checker:
             return list(islice(_distinct(v for e in errors for v in self._explain(e)), most))
         except RecursionError:
             return [Violation((), None, "depth", "the entry is nested too deeply", "use fewer levels")]
+        except TypeError:  # a pattern of names meets one that is no text, which no reader lets through
+            return [Violation((), None, "propertyNames", "a field's name is not text", "put it in quotes")]
         except ValueError:  # Python refuses to write out a number of thousands of digits
             return [Violation((), None, "digits", "the entry holds a number with too many digits", "put it in quotes")]
 

@@ -702,3 +702,8 @@ def test_text_is_the_file_and_load_its_data() -> None:
         assert json.loads(schema.text(name)) == schema.load(name)
     with pytest.raises(KeyError):
         schema.text("../pyproject")
+
+
+def test_a_name_that_is_no_text_is_a_finding_and_no_error_of_ours() -> None:
+    found = schema.checker("batch").violations({"version": 1, "messages": [{"from": "rows.csv", 7: 1}]})
+    assert [(each.keyword, each.message) for each in found] == [("propertyNames", "a field's name is not text")]
