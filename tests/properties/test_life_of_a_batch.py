@@ -63,8 +63,8 @@ LIST_FAULTS = (
 def weather_of(seed: int) -> str:
     """What befalls the requests of one run, in the sandbox's words: some of the first writes, at times the listings."""
     chance = Random(seed)
-    writes = [f"{chance.choice(WRITE_FAULTS)}@{nth}" for nth in range(1, 7) if chance.random() < 0.4]
-    listings = [chance.choice(LIST_FAULTS)] if chance.random() < 0.2 else []
+    writes = [f"{chance.choice(WRITE_FAULTS)}@{nth}" for nth in range(1, 7) if chance.random() < 0.5]
+    listings = [chance.choice(LIST_FAULTS)] if chance.random() < 0.4 else []
     return ",".join([*writes, *listings]) if seed else ""
 
 

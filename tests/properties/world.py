@@ -293,10 +293,16 @@ class Desk:
         for name, value in request.query:
             query.setdefault(name, []).append(value)
         call = Call(request.method, request.path, query, body=request.body or b"", authorization="Bearer t")
-        fault = self.faults.next("write" if writes else "list") if writes or request.path in _LISTINGS else None
+        fault = self._fault(request)
         if writes and not (fault and fault.kind.name == "429"):
             self.arrivals.append(Arrival(self.run, message))
         return act(fault, self._apply(call, fault), call)
+
+    def _fault(self, request: Request) -> Fault | None:
+        """Listings go wrong only once there is something to look for: before that a run just stops."""
+        if request.method == "POST":
+            return self.faults.next("write")
+        return self.faults.next("list") if request.path in _LISTINGS and self.arrivals else None
 
     def _apply(self, call: Call, fault: Fault | None) -> Answer | None:
         """As the sandbox's server does: what a fault loses may be applied late, or never."""
