@@ -15,7 +15,7 @@ from pathlib import Path as FilePath
 
 from bulkmsg import json_text
 from bulkmsg.batch import BatchOptions, Entry, Header
-from bulkmsg.diagnostic import Diagnostic, Severity, finding
+from bulkmsg.diagnostic import Diagnostic, finding
 from bulkmsg.errors import InvalidBatch
 from bulkmsg.message import Kind, Message, Mode, hash64
 from bulkmsg.readers.batch_file import Reading
@@ -268,8 +268,3 @@ def _verify(batch: BatchFile, seen: Survey, now: _Checkpoints, verified: int, *,
             "nothing was sent from its changed part; run the same command again to go on with the batch as it is now",
         )
     return verified + 1
-
-
-def severity_counts(findings: Findings) -> dict[str, int]:
-    """The counts by severity, all three of them."""
-    return {severity.value: findings.counts[severity] for severity in Severity}

@@ -18,7 +18,7 @@ from bulkmsg.errors import InvalidBatch
 from bulkmsg.message import Kind, Message
 from bulkmsg.validation.findings import Findings
 from bulkmsg.validation.hashes import HashBag
-from bulkmsg.validation.survey import WINDOW, BatchFile, messages, severity_counts, survey
+from bulkmsg.validation.survey import WINDOW, BatchFile, messages, survey
 from tests.unit.validation.kit import CHAT, NOW, SEND, Folder
 
 CSV = "type,ticket_id,channel,sender.id,body_text,sent_datetime\n"
@@ -57,7 +57,7 @@ def test_what_a_survey_counts(folder: Folder) -> None:
 def test_entries_with_errors_are_counted_and_the_batch_is_not_valid(folder: Folder) -> None:
     seen = folder.survey(CHAT + "messages:\n  - {ticket_id: 1, body_text: x}\n  - {ticket_id: 0, body_text: x}\n")
     assert (seen.valid, seen.messages) == (False, 2)
-    assert severity_counts(seen.findings) == {"error": 1, "warning": 0, "note": 0}
+    assert dict(seen.findings.counts) == {Severity.ERROR: 1}
 
 
 def test_a_batch_without_a_message_is_an_error(folder: Folder) -> None:
