@@ -24,23 +24,12 @@ import yaml
 
 from bulkmsg.cli.root import COMMANDS, root
 from tests import read_back
+from tests.acceptance.batches import BAD, GOOD, HEAD
 from tests.acceptance.servers import environment
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = (ROOT / "docs" / "ci.md").read_text()
 BIN = Path(sys.executable).parent
-
-HEAD = "version: 1\nname: history\nmode: import\nmessages:\n"
-GOOD = """\
-  - type: incoming
-    ticket_id: 12
-    channel: email
-    sender: {email: jane@example.com}
-    source: {from: {address: jane@example.com}, to: [{address: support@acme.example}]}
-    body_text: Hello
-    sent_datetime: 2024-01-01T00:00:00Z
-"""
-BAD = GOOD.replace("    sent_datetime: 2024-01-01T00:00:00Z\n", "")
 
 
 def run(*words: str | Path, cwd: Path | None = None, **env: str) -> subprocess.CompletedProcess[str]:

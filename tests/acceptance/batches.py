@@ -9,6 +9,19 @@ from pathlib import Path
 
 from tests.acceptance.servers import asked, bulkmsg, environment
 
+# A batch's beginning, an entry that is right, and the same without the date that import mode asks for.
+HEAD = "version: 1\nname: history\nmode: import\nmessages:\n"
+GOOD = """\
+  - type: incoming
+    ticket_id: 12
+    channel: email
+    sender: {email: jane@example.com}
+    source: {from: {address: jane@example.com}, to: [{address: support@acme.example}]}
+    body_text: Hello
+    sent_datetime: 2024-01-01T00:00:00Z
+"""
+BAD = GOOD.replace("    sent_datetime: 2024-01-01T00:00:00Z\n", "")
+
 OPTIONS = ["--settle", "0.3s", "--progress", "none", "--format", "json", "--rate", "400/2s"]
 QUICK = ("--limit", "400", "--window", "2")
 

@@ -11,20 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.acceptance.batches import BAD, GOOD, HEAD
 from tests.acceptance.servers import bulkmsg, environment, run
 
 ROOT = Path(__file__).resolve().parents[2]
-HEAD = "version: 1\nname: history\nmode: import\nmessages:\n"
-GOOD = """\
-  - type: incoming
-    ticket_id: 12
-    channel: email
-    sender: {email: jane@example.com}
-    source: {from: {address: jane@example.com}, to: [{address: support@acme.example}]}
-    body_text: Hello
-    sent_datetime: 2024-01-01T00:00:00Z
-"""
-BAD = GOOD.replace("    sent_datetime: 2024-01-01T00:00:00Z\n", "")
 HEAVY = {"aiohttp", "jsonschema", "jsonschema_rs", "yaml", "rich", "asyncio", "orjson", "jinja2"}
 
 

@@ -16,19 +16,9 @@ from pathlib import Path
 import pytest
 
 from tests import read_back
+from tests.acceptance.batches import BAD, GOOD, HEAD
 from tests.acceptance.servers import bulkmsg, environment
 
-HEAD = "version: 1\nname: history\nmode: import\nmessages:\n"
-GOOD = """\
-  - type: incoming
-    ticket_id: 12
-    channel: email
-    sender: {email: jane@example.com}
-    source: {from: {address: jane@example.com}, to: [{address: support@acme.example}]}
-    body_text: Hello
-    sent_datetime: 2024-01-01T00:00:00Z
-"""
-BAD = GOOD.replace("    sent_datetime: 2024-01-01T00:00:00Z\n", "")
 WARN = GOOD.replace("channel: email", "channel: telegraph")
 
 
