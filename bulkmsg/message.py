@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -41,19 +42,34 @@ class NewTicket:
     """A ticket that one request creates together with its message.
 
     `fields` is the request's body without `messages` and `external_id`, in the API's shape
-    (Gorgias reference, "Create a ticket").
+    (Gorgias reference, "Create a ticket"). `content` is their hash, 16 hex characters: it says whether the ticket's
+    own fields were edited, apart from its messages.
+
+    The messages of one new ticket follow each other in a batch's messages, and share one value of this class.
     """
 
     external_id: str
     fields: dict[str, Json]
     given: bool  # the user wrote the external_id, so it belongs to the entry's identity
+    content: str = ""
 
     @property
     def lane(self) -> str:
         return f"+{self.external_id}"
 
 
-Ticket = ExistingTicket | NewTicket
+@dataclass(frozen=True, slots=True)
+class NamedTicket:
+    """A ticket that an earlier batch or anybody made, known by its external id until it was looked up."""
+
+    external_id: str
+
+    @property
+    def lane(self) -> str:
+        return f"={self.external_id}"
+
+
+Ticket = ExistingTicket | NewTicket | NamedTicket
 
 
 @dataclass(frozen=True)
@@ -81,14 +97,19 @@ class Message:
     def payload(self) -> bytes:
         """The final bytes of the request that creates this message."""
         if isinstance(self.ticket, NewTicket):
-            ticket = {**self.ticket.fields, "external_id": self.ticket.external_id, "messages": [self.body]}
-            return json_text.dumps(ticket)
+            return thread_payload(self.ticket, [self])
         return json_text.dumps(self.body)
 
     @property
     def will_be_mailed(self) -> bool:
         """Whether the helpdesk will really deliver it: outgoing with no `sent_datetime` ("Create a message")."""
         return self.kind is Kind.OUTGOING and not self.body.get("sent_datetime")
+
+
+def thread_payload(ticket: NewTicket, messages: Sequence[Message]) -> bytes:
+    """The final bytes of the request that creates a ticket with its messages, 1 to 500 ("Create a ticket")."""
+    bodies = [message.body for message in messages]
+    return json_text.dumps({**ticket.fields, "external_id": ticket.external_id, "messages": bodies})
 
 
 def canonical(value: Json) -> bytes:

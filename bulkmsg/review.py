@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from bulkmsg.message import ExistingTicket, Message, Mode, hash64, people_of
+from bulkmsg.message import ExistingTicket, Message, Mode, NewTicket, hash64, people_of
 from bulkmsg.outcome import COUNTED, UNTOUCHED, Standing, State, Tally
 from bulkmsg.plan import Action, decide, was_edited
 
@@ -57,7 +57,7 @@ class _Fresh:
     def add(self, message: Message) -> None:
         if isinstance(message.ticket, ExistingTicket):
             self.tickets.add(message.ticket.id)
-        else:
+        elif isinstance(message.ticket, NewTicket):
             self.nameless = self.nameless or not message.ticket.given
 
     def may_replace(self, gone: Standing) -> bool:

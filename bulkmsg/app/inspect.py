@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bulkmsg.errors import InvalidBatch, UsageError
-from bulkmsg.message import ExistingTicket, Kind, Message
+from bulkmsg.message import ExistingTicket, Kind, Message, NewTicket
 from bulkmsg.plan import Plan
 from bulkmsg.settings import API_KEY_RATE, SANDBOX_ACCOUNT, Rate, check_account
 from bulkmsg.source import Json
@@ -99,9 +99,11 @@ def _shown(message: Message, account_known: bool) -> Shown:
     generated = str(body.get("external_id", "")).startswith("bulkmsg-")
     if generated and not account_known:
         del body["external_id"]
-    if isinstance(message.ticket, ExistingTicket):
-        return Shown(message.key, message.file, message.line, f"/api/tickets/{message.ticket.id}/messages", body)
-    ticket = {**message.ticket.fields, "messages": [body]}
+    if not isinstance(message.ticket, NewTicket):
+        ticket = message.ticket
+        place = ticket.id if isinstance(ticket, ExistingTicket) else f"{{id of {ticket.external_id}}}"
+        return Shown(message.key, message.file, message.line, f"/api/tickets/{place}/messages", body)
+    whole = {**message.ticket.fields, "messages": [body]}
     if message.ticket.given or account_known:
-        ticket["external_id"] = message.ticket.external_id
-    return Shown(message.key, message.file, message.line, "/api/tickets", ticket)
+        whole["external_id"] = message.ticket.external_id
+    return Shown(message.key, message.file, message.line, "/api/tickets", whole)
