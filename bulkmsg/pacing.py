@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 import re
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left, bisect_right, insort
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -42,6 +42,8 @@ _SLACK_AT_MOST = 0.05
 # For so many windows we remember what others use, where windows are counted. Longer means fewer refusals, ours and
 # theirs, and less of the room for us: our own bursts hide theirs from us for most of a window.
 _MEMORY = 3.0
+# How long a request that we are only told of may be under way, in windows, before we have seen an answer of our own.
+_FLIGHT_UNKNOWN = 0.05
 # A shorter wait is rounding; a sleep of that length might not move the clock.
 _TINY = 1e-6
 
@@ -57,11 +59,11 @@ class _Bucket:
 
     leak: float
     level: float = 0.0
-    at: float = 0.0
+    at: float = -math.inf
 
     def drain(self, now: float) -> None:
         self.level = max(0.0, self.level - self.leak * max(0.0, now - self.at))
-        self.at = now
+        self.at = max(self.at, now)
 
     def wait(self, now: float, room: float) -> float:
         """Seconds until one more fits under `room`; a room below one still lets single requests through."""
@@ -141,6 +143,16 @@ class Pacer:
         return allowed if allowed.per_second > self.rate.per_second else None
 
     @property
+    def share(self) -> float:
+        """The part of the rate in force that is ours; it may be set at any time."""
+        return self._share
+
+    @share.setter
+    def share(self, share: float) -> None:
+        self._share = share
+        self._retune()
+
+    @property
     def counting(self) -> Counting:
         return self._counting
 
@@ -167,6 +179,19 @@ class Pacer:
         self._starts.append(now)
         del self._starts[: bisect_left(self._starts, now - 3 * self._log_window)]
         return token
+
+    def note(self, start: float) -> None:
+        """Take into account a request of ours that this pacer did not start: an earlier run's, another process's.
+
+        Args:
+            start: when it started, by the clock of all other times here. Tell the oldest first: one that comes late
+                counts as if it had started at the last moment we looked.
+        """
+        insort(self._starts, start)
+        self._ours.add(start)
+        self._mirror.add(start)
+        longest = self._slowest if self._slowest > 0 else self._server.window * _FLIGHT_UNKNOWN
+        insort(self._ends, start + longest)
 
     def answered(self, token: int, now: float, used: int | None, limit: int | None) -> None:
         """An answer other than 429; `used` and `limit` are the header's two sides, `used` counts the request itself."""
@@ -237,7 +262,7 @@ class Pacer:
 
     def _land(self, token: int, now: float) -> _Flight:
         flight = self._flights.pop(token)
-        self._ends.append(now)
+        insort(self._ends, now)
         if self._limit == 1:  # no margin takes up the jitter: its place is counted from the answer on
             self._mirror.drain(now)
             self._mirror.level = max(self._mirror.level, 1.0)

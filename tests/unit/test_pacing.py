@@ -128,6 +128,39 @@ def test_what_is_under_way_is_not_forgotten_when_an_old_answer_comes_last() -> N
     assert pacer.wait(100.0) > 0
 
 
+def test_the_share_may_change_as_time_passes() -> None:
+    pacer = probed(Pacer(RATE, share=0.25))
+    assert len(burst(pacer, 100.0)) == 9
+    assert pacer.wait(100.0) == pytest.approx(2.0)
+    pacer.share = 0.5
+    assert len(burst(pacer, 100.0)) == 10
+    assert pacer.wait(100.0) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(("ago", "wait"), [(0.0, 0.5), (0.25, 0.25), (10.0, 0.0)])
+def test_what_an_earlier_run_started_still_counts(ago: float, wait: float) -> None:
+    pacer = Pacer(RATE)
+    for _ in range(36):
+        pacer.note(100.0 - ago)
+    assert pacer.wait(100.0) == pytest.approx(wait)
+
+
+def test_what_another_process_starts_takes_its_slot_from_us() -> None:
+    alone, beside = probed(Pacer(RATE)), probed(Pacer(RATE))
+    for _ in range(10):
+        beside.note(99.9)
+    assert len(burst(alone, 100.0)) - len(burst(beside, 100.0)) == 10
+
+
+def test_a_count_that_does_not_show_a_noted_start_yet_does_not_free_its_slot() -> None:
+    pacer = probed(Pacer(RATE))
+    token = pacer.start(100.0)
+    for _ in range(10):
+        pacer.note(100.05)
+    pacer.answered(token, 100.1, 2, 40)
+    assert len(burst(pacer, 100.1)) == 36 - 12
+
+
 def test_what_others_send_leaves_less_for_us() -> None:
     pacer = probed(Pacer(RATE))
     pacer.answered(pacer.start(100.0), 100.0, 33, 40)
