@@ -23,7 +23,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "batch credentials",
         "ports",
         "events diagnostic outcome rule_pages",
-        "message settings",
+        "message settings threads",
         "errors source json_text",
     )
 )
