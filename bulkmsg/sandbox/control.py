@@ -39,6 +39,7 @@ def state(house: House, call: Call, when: Moment) -> Answer:
         "requests": dict(house.front.requests),
         "answers": dict(house.front.answers),
         "throttled": house.front.throttled,
+        "tokens": {"given_out": house.front.credentials.given_out, "refused": house.front.credentials.refused},
         "faults": {"spec": house.faults.text, "met": dict(house.faults.met)},
     }
     return answer({**house.api.state(when), **numbers})
@@ -68,12 +69,14 @@ def set_faults(house: House, call: Call, when: Moment) -> Answer:
 
 def renew(house: House, call: Call, when: Moment) -> Answer:
     """What an account's owner does: `{"email": "...", "api_key": "..."}` makes a new key, beside which no other counts;
+    `{"refresh_token": "..."}` does so for apps (null: no app comes in any more), and all access tokens end;
     `{"quota": 500}` allows so many creates in all, null any number."""
     wanted = _object(call) or {}
-    names: Json = {name: wanted[name] for name in ("email", "api_key", "quota") if name in wanted}
-    quota = names.get("quota")
-    if not names or len(names.keys() & {"email", "api_key"}) == 1 or not (quota is None or isinstance(quota, int)):
-        return refusal(400, "Give email and api_key together, or quota as a number or null, or all three.")
+    names: Json = {name: wanted[name] for name in ("email", "api_key", "quota", "refresh_token") if name in wanted}
+    quota, token = names.get("quota"), names.get("refresh_token")
+    whole = len(names.keys() & {"email", "api_key"}) != 1 and (token is None or isinstance(token, str))
+    if not names or not whole or not (quota is None or isinstance(quota, int)):
+        return refusal(400, "Give email and api_key together, or quota as a number or null, or refresh_token as text.")
     house.front.renew(names)
     return answer({"renewed": sorted(names)})
 

@@ -3,19 +3,16 @@
 A request costs budget whatever becomes of it, and every answer carries the budget's header.
 """
 
-import hmac
 from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import parse_qs
 
 from bulkmsg.sandbox.api import CREATES, Api, name_of
 from bulkmsg.sandbox.clock import Moment
 from bulkmsg.sandbox.limiter import HEADER, bucket, retry_after
+from bulkmsg.sandbox.oauth import Credentials
 from bulkmsg.sandbox.settings import SandboxSettings
-from bulkmsg.sandbox.wire import Answer, Call, answer, basic, out_of_quota, too_many, unauthorized
-
-DAY = 86_400
+from bulkmsg.sandbox.wire import Answer, Call, out_of_quota, too_many, unauthorized
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,48 +21,6 @@ class Admission:
 
     header: str
     answer: Answer | None = None
-
-
-class Credentials:
-    """Which credentials count, and the access tokens that were given out since."""
-
-    def __init__(self, settings: SandboxSettings, start: Moment) -> None:
-        self.settings = settings
-        self.tokens: dict[str, float] = {settings.token: start.mono} if settings.token else {}
-        self.given_out = 0
-
-    def accept(self, authorization: str, when: Moment) -> bool:
-        pair = basic(authorization)
-        if pair:
-            return self._accept_pair(pair)
-        scheme, _, token = authorization.partition(" ")
-        return scheme.lower() == "bearer" and self._accept_token(token.strip(), when)
-
-    def _accept_pair(self, pair: tuple[str, str]) -> bool:
-        s = self.settings
-        if s.email is None or s.api_key is None:
-            return s.token is None
-        return pair[0].lower() == s.email.lower() and hmac.compare_digest(pair[1].encode(), s.api_key.encode())
-
-    def _accept_token(self, token: str, when: Moment) -> bool:
-        born = self.tokens.get(token)
-        if born is None:
-            return bool(token) and self.settings.token is None and self.settings.api_key is None
-        life = self.settings.token_life
-        return life is None or when.mono - born < life
-
-    def refresh(self, call: Call, when: Moment) -> Answer:
-        """`POST /oauth/token`: Gorgias guide, "OAuth2 Bearer Token"; the answer's shape is RFC 6749's."""
-        form = parse_qs(call.body.decode("utf-8", "replace"))
-        if form.get("grant_type") != ["refresh_token"] or not form.get("refresh_token"):
-            return answer({"error": "unsupported_grant_type"}, 400)
-        if self.settings.refresh_token not in (None, form["refresh_token"][0]):
-            return answer({"error": "invalid_grant"}, 400)
-        self.given_out += 1
-        token = f"sandbox-access-{self.given_out}"
-        self.tokens[token] = when.mono
-        life = self.settings.token_life or DAY
-        return answer({"access_token": token, "token_type": "Bearer", "expires_in": life})
 
 
 class Front:
@@ -100,6 +55,10 @@ class Front:
 
     def renew(self, changes: dict[str, Any]) -> None:
         """Take other credentials or another quota from now on. A new key ends a revocation and all tokens."""
+        changes = dict(changes)
+        if "refresh_token" in changes:
+            self.credentials.renew(changes.pop("refresh_token"))
+            changes["revoke_after"] = None
         if "api_key" in changes:
             changes = {**changes, "revoke_after": None, "token": None}
             self.credentials.tokens.clear()

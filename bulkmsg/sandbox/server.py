@@ -117,8 +117,8 @@ class Sandbox:
         """The doors beside the API."""
         if call.path.startswith("/_sandbox/"):
             return answer_control(self.house, call, self.moment())
-        if call.path == "/oauth/token" and call.method == "POST":
-            return self.house.front.credentials.refresh(call, self.moment())
+        if call.path.startswith("/oauth/"):
+            return self.house.front.credentials.answer(call, self.moment()) or html_not_found()
         if call.path == "/" and call.method == "GET":
             self.house.api.settle(self.moment())
             page = call.query.get("page", ["1"])[-1]

@@ -43,7 +43,19 @@ class SandboxSettings:
     token_life: float | None = None
     """Seconds until a Bearer token answers 401 and must be refreshed. None: it lives on."""
     refresh_token: str | None = field(default=None, repr=False)
-    """The only refresh token that `POST /oauth/token` takes. None: any."""
+    """The only refresh token that `POST /oauth/token` takes at first. None: any."""
+    oauth: bool = False
+    """Only access tokens that it gave out itself are accepted, and no API key but the one demanded."""
+    client_id: str | None = None
+    """The only app that `/oauth/` knows. None: any."""
+    client_secret: str | None = field(default=None, repr=False)
+    """That app's secret. None: any."""
+    rotate_refresh_tokens: bool = False
+    """Each refresh token counts once, and brings the next (RFC 6749, section 6, allows it)."""
+    life_untold: bool = False
+    """Answer `expires_in: 0`, as Gorgias's sample app shows, instead of the token's life."""
+    consent: bool = True
+    """Whether the owner agrees when asked at `/oauth/authorize`."""
     revoke_after: int | None = None
     """After that many accepted writes every request answers 401."""
     quota: int | None = None
@@ -115,5 +127,6 @@ def _complaints(s: SandboxSettings) -> list[tuple[str, bool, str]]:
         ("success_status", not 200 <= s.success_status <= 299, "must be 200 to 299"),
         ("latency", not 0 <= low <= high, "must be two rising times"),
         ("email", (s.email is None) != (s.api_key is None), "goes together with api_key"),
+        ("token_life", s.token_life is not None and not s.token_life > 0, "must be more than 0"),
         *((name, getattr(s, name) < 0, "must not be negative") for name in not_negative),
     ]

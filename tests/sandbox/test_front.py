@@ -8,12 +8,14 @@ import pytest
 
 from bulkmsg.sandbox.api import Api
 from bulkmsg.sandbox.clock import Moment
-from bulkmsg.sandbox.front import Credentials, Front
+from bulkmsg.sandbox.front import Front
 from bulkmsg.sandbox.model import Helpdesk
+from bulkmsg.sandbox.oauth import Credentials
 from bulkmsg.sandbox.settings import SandboxSettings, SettingsError
 from bulkmsg.sandbox.wire import Call
 
 from .kit import KEY, NOON
+from .test_oauth import refreshed
 
 
 def at(seconds: float = 0.0) -> Moment:
@@ -56,11 +58,11 @@ def test_a_token_dies_of_age_and_a_refreshed_one_lives() -> None:
     credentials = Credentials(SandboxSettings(token="old", token_life=10, refresh_token="r"), at())
     assert credentials.accept("Bearer old", at(9.9))
     assert not credentials.accept("Bearer old", at(10))
-    form = b"grant_type=refresh_token&refresh_token="
-    assert credentials.refresh(Call("POST", "/oauth/token", body=form + b"x"), at(10)).status == 400
-    assert credentials.refresh(Call("POST", "/oauth/token", body=form + b"r"), at(10)).status == 200
-    assert credentials.accept("Bearer sandbox-access-1", at(19))
-    assert not credentials.accept("Bearer sandbox-access-1", at(20))
+    assert refreshed(credentials, "x", at(10)) == (400, {"error": "invalid_grant"})
+    status, told = refreshed(credentials, "r", at(10))
+    assert (status, told["token_type"], told["expires_in"]) == (200, "Bearer", 10)
+    assert credentials.accept(f"Bearer {told['access_token']}", at(19))
+    assert not credentials.accept(f"Bearer {told['access_token']}", at(20))
 
 
 def test_settings_do_not_show_their_secrets() -> None:
@@ -97,6 +99,7 @@ def test_refused_credentials_cost_budget_too() -> None:
         ({"external_ids": "lose"}, "external_ids"),
         ({"email": "a@b.c"}, "email: goes together with api_key"),
         ({"success_status": 302}, "success_status"),
+        ({"token_life": 0}, "token_life: must be more than 0"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused_by_name(settings: dict[str, Any], said: str) -> None:
