@@ -5,52 +5,138 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bulkmsg.errors import Refused
-from bulkmsg.settings import Credentials
+from bulkmsg.settings import App, Credentials
+from bulkmsg.tokens import TokenFile, state_folder
+
+EMAIL, KEY, TOKEN = "GORGIAS_EMAIL", "GORGIAS_API_KEY", "GORGIAS_ACCESS_TOKEN"
+CLIENT, SECRET, REFRESH = "GORGIAS_CLIENT_ID", "GORGIAS_CLIENT_SECRET", "GORGIAS_REFRESH_TOKEN"
+NAMES = (EMAIL, KEY, TOKEN, CLIENT, SECRET, REFRESH)
+_SECRETS = (KEY, TOKEN, SECRET, REFRESH)
 
 _LONGEST = 16_384
 _TO_TRY = "to try without an account: add --sandbox"
 
 
-def from_environment(env: Mapping[str, str]) -> tuple[Credentials, list[str]]:
+@dataclass
+class _Given:
+    """What the environment gives, and where each was read."""
+
+    env: Mapping[str, str]
+    warnings: list[str] = field(default_factory=list)
+    sources: list[tuple[str, str]] = field(default_factory=list)
+
+    def value(self, name: str) -> str:
+        if self.env.get(name):
+            self.sources.append((name, "the environment"))
+            return self.env[name]
+        path = self.file(name)
+        if path is None:
+            return ""
+        found = _from_file(path, f"{name}_FILE", self.warnings)
+        if found:
+            self.sources.append((name, f"the file {path}"))
+        return found
+
+    def file(self, name: str) -> Path | None:
+        """The file that is read for it, if one is."""
+        named = self.env.get(f"{name}_FILE")
+        return Path(named) if named and not self.env.get(name) else None
+
+
+def from_environment(env: Mapping[str, str], account: str | None = None) -> tuple[Credentials, list[str]]:
     """The credentials, and warnings about files that others can read.
 
-    `GORGIAS_ACCESS_TOKEN`, or `GORGIAS_EMAIL` with `GORGIAS_API_KEY`; each also as `..._FILE`.
+    `GORGIAS_CLIENT_ID`, `GORGIAS_CLIENT_SECRET` and `GORGIAS_REFRESH_TOKEN` (or a login kept for the account), or
+    `GORGIAS_ACCESS_TOKEN`, or `GORGIAS_EMAIL` with `GORGIAS_API_KEY`; each also as `..._FILE`. The first wins.
 
     Raises:
-        Refused: none are given, one half is missing, or a file cannot be read.
+        Refused: none are given, a part is missing, or a file cannot be read.
     """
-    warnings: list[str] = []
-    token = _value(env, "GORGIAS_ACCESS_TOKEN", warnings)
-    email = _value(env, "GORGIAS_EMAIL", warnings)
-    key = _value(env, "GORGIAS_API_KEY", warnings)
-    if token:
-        return Credentials(token=token), warnings
-    if email and key:
-        return Credentials(email=email, api_key=key), warnings
-    missing = "GORGIAS_API_KEY" if email else "GORGIAS_EMAIL" if key else "GORGIAS_EMAIL and GORGIAS_API_KEY"
-    raise Refused(
-        f"no credentials: {missing} {'are' if ' and ' in missing else 'is'} not set",
+    given = _Given(env)
+    values = {name: given.value(name) for name in NAMES}
+    sources = tuple(given.sources)
+    app = _app(values, given, account)
+    if app is not None:
+        if not app.refresh_token and account:
+            sources = (*sources, ("the login", f"the file {login_path(env, account)}"))
+        return Credentials(token=values[TOKEN], app=app, sources=_named(sources, TOKEN, CLIENT, SECRET, REFRESH)), (
+            given.warnings
+        )
+    if values[TOKEN]:
+        return Credentials(token=values[TOKEN], sources=_named(sources, TOKEN)), given.warnings
+    if values[EMAIL] and values[KEY]:
+        return (
+            Credentials(values[EMAIL], values[KEY], sources=_named(sources, EMAIL, KEY)),
+            given.warnings,
+        )
+    raise _missing(values)
+
+
+def _app(values: Mapping[str, str], given: _Given, account: str | None) -> App | None:
+    """The app, if one is given whole: with a refresh token, or with a login that is kept for the account."""
+    if not (values[CLIENT] and values[SECRET]):
+        return None
+    kept = account is not None and TokenFile(login_path(given.env, account)).read() is not None
+    if not values[REFRESH] and not kept:
+        return None
+    return App(values[CLIENT], values[SECRET], values[REFRESH], given.file(REFRESH))
+
+
+def _named(sources: tuple[tuple[str, str], ...], *names: str) -> tuple[tuple[str, str], ...]:
+    return tuple((name, where) for name, where in sources if name in names or not name.startswith("GORGIAS_"))
+
+
+def _missing(values: Mapping[str, str]) -> Refused:
+    if any(values[name] for name in (CLIENT, SECRET, REFRESH)) and not (values[EMAIL] or values[KEY]):
+        names = [name for name in (CLIENT, SECRET, REFRESH) if not values[name]]
+        login = "; `bulkmsg auth login` makes a refresh token" if names == [REFRESH] else ""
+        return Refused(
+            f"no credentials: {_list(names)} not set",
+            f"an app has all three, from the page on which it was made{login}",
+        )
+    names = [name for name in (EMAIL, KEY) if not values[name]]
+    return Refused(
+        f"no credentials: {_list(names)} not set",
         "make a key in the helpdesk under Settings > REST API, then: "
         f"export GORGIAS_EMAIL=... GORGIAS_API_KEY_FILE=...; {_TO_TRY}",
     )
 
 
+def _list(names: list[str]) -> str:
+    return f"{' and '.join(names)} {'are' if len(names) > 1 else 'is'}"
+
+
 def known_secrets(env: Mapping[str, str]) -> tuple[str, ...]:
     """The secrets in use, as far as they can be read without complaint: what must not stand in a batch."""
-    try:
-        return from_environment(env)[0].secrets
-    except Refused:
-        return ()
+    found = []
+    for name in _SECRETS:
+        try:
+            found.append(_Given(env).value(name))
+        except Refused:
+            continue
+    return tuple(value for value in found if len(value) >= 8)
 
 
-def _value(env: Mapping[str, str], name: str, warnings: list[str]) -> str:
-    if env.get(name):
-        return env[name]
-    path = env.get(f"{name}_FILE")
-    return _from_file(Path(path), f"{name}_FILE", warnings) if path else ""
+def login_path(env: Mapping[str, str], account: str) -> Path:
+    """Where the tokens of `bulkmsg auth login` are kept."""
+    return _folder(env, account) / "login.json"
+
+
+def token_file(env: Mapping[str, str], account: str, app: App) -> TokenFile:
+    """Where the tokens of an app are kept between commands."""
+    if not app.refresh_token:
+        return TokenFile(login_path(env, account))
+    return TokenFile(_folder(env, account) / "given.json", app.refresh_token, app.refresh_file)
+
+
+def _folder(env: Mapping[str, str], account: str) -> Path:
+    """Of an account; a helpdesk on this machine has one of its own: its tokens never reach the account's host."""
+    loopback = env.get("GORGIAS_BASE_URL", "").rstrip("/").rpartition(":")[2]
+    return state_folder(env) / (f"loopback-{loopback}" if loopback.isdecimal() else account)
 
 
 def _from_file(path: Path, name: str, warnings: list[str]) -> str:

@@ -27,6 +27,7 @@ from bulkmsg.settings import InDoubt
 from bulkmsg.source import Json
 
 _LISTING_TRIES = 6
+_MOST_RENEWALS = 3  # posts in a row that are refused for an access token that had run out
 _MOST_PAGES = 10_000
 
 
@@ -127,7 +128,7 @@ def deliver(message: Message, standing: Standing, policy: Policy, random: Random
     doubtful = standing.state in (State.INTENDED, State.IN_DOUBT)
     hold = doubtful and standing.hold
     status, error = standing.status or 0, first_cause(standing.error)
-    posts = refusals = 0
+    posts = refusals = renewals = 0
     while True:
         if doubtful:
             settled = yield from _settle(message, policy, status, error, random, hold=hold)
@@ -152,8 +153,12 @@ def deliver(message: Message, standing: Standing, policy: Policy, random: Random
             continue
         yield Retry(attempt, RetryVerdict.NOT_PROCESSED, status, error)
         if told.verdict is Verdict.REFUSED:
-            yield Refusal(status, error)
-            return Outcome(State.PENDING)
+            renewals += 1
+            if not reply.again or renewals > _MOST_RENEWALS:
+                yield Refusal(status, error)
+                return Outcome(State.PENDING)
+            continue
+        renewals = 0
         if told.verdict is Verdict.NOT_PROCESSED:
             yield Pause(backoff(refusals, random), error)
             refusals += 1
@@ -324,6 +329,9 @@ def _read(request: Request, random: Random) -> Generator[Step, Any, Reply | str]
         reply: Reply = yield Look(request)
         while reply.status == 429:
             reply = yield Look(request)
+        if reply.status == 401 and reply.again:
+            last = "the helpdesk answered 401"
+            continue
         if reply.status in (401, 403):
             yield Refusal(reply.status, wire.error_text(reply))
             return f"the helpdesk answered {reply.status}"

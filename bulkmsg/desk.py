@@ -10,7 +10,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Generator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from random import Random
 from typing import Any, TypeVar
@@ -21,7 +21,7 @@ from bulkmsg.errors import ExitCode
 from bulkmsg.events import Event, Name
 from bulkmsg.outcome import Standing
 from bulkmsg.pacing import Pacer, retry_after_seconds
-from bulkmsg.ports import Contact, Helpdesk, Reply, Request, Sink
+from bulkmsg.ports import Contact, Helpdesk, Renewal, Reply, Request, Sink
 from bulkmsg.retry import Breaker
 
 Seen = TypeVar("Seen")
@@ -56,6 +56,7 @@ class Desk:
     Args:
         concurrency: requests in flight at once; at 2 a second a handful hides the latency.
         now_utc: the wall clock, for dates that others set: `Retry-After`, and a time of day at which to stop.
+        renewal: for access that runs out; a new token is had while no request starts, and before any record of one.
     """
 
     helpdesk: Helpdesk
@@ -64,6 +65,7 @@ class Desk:
     sink: Sink
     concurrency: int = 8
     now_utc: Callable[[], datetime] = lambda: datetime.now(UTC)
+    renewal: Renewal | None = None
     requests: int = 0
     throttled: int = 0
     waiting: str = ""
@@ -139,6 +141,8 @@ class Desk:
         loop = asyncio.get_running_loop()
         async with self._turn:
             await self._wait_for_turn(loop)
+            await self._wait_for_access(loop)
+            access = self.renewal.number if self.renewal else 0
             if before is not None:
                 before()
             token = self.pacer.start(loop.time())
@@ -153,6 +157,29 @@ class Desk:
             self.in_flight -= 1
             self._changed.set()
         self._learn(token, reply, loop.time())
+        return self._judge_access(access, reply)
+
+    async def _wait_for_access(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Have a new access token where one is due; an unreachable helpdesk is waited for, a refusal ends the run."""
+        tries = 0
+        while self.renewal is not None and self.renewal.is_due(loop.time()):
+            trouble = await self.renewal.renew()
+            if trouble is not None and trouble.final:
+                self.stop(Halt(ExitCode.REFUSED, trouble.reason, trouble.hint))
+            elif trouble is not None:
+                self._note_silence(loop.time(), trouble.reason)
+                await self._change_within(min(30.0, 0.5 * 2.0**tries))
+                tries += 1
+            await self._wait_for_turn(loop)
+            if trouble is None:
+                return
+
+    def _judge_access(self, access: int, reply: Reply) -> Reply:
+        if self.renewal is None or reply.contact is not Contact.ANSWERED:
+            return reply
+        if reply.status == 401:
+            return replace(reply, again=self.renewal.was_refused(access))
+        self.renewal.was_accepted(access)
         return reply
 
     async def _wait_for_turn(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -195,10 +222,13 @@ class Desk:
         if reply.contact is Contact.ANSWERED and reply.status < 500:
             self.breaker.good()
         else:
-            self.breaker.bad(now)
-            if self.breaker.is_hopeless(now):
-                hint = "run the same command again when it is reachable: it goes on where it stopped"
-                self.stop(Halt(ExitCode.STOPPED, f"the helpdesk has not answered for long: {reply.reason}", hint))
+            self._note_silence(now, reply.reason)
+
+    def _note_silence(self, now: float, reason: str) -> None:
+        self.breaker.bad(now)
+        if self.breaker.is_hopeless(now):
+            hint = "run the same command again when it is reachable: it goes on where it stopped"
+            self.stop(Halt(ExitCode.STOPPED, f"the helpdesk has not answered for long: {reason}", hint))
 
     def rate_now(self, now: float) -> float:
         """Requests a second over the last 20 seconds."""
@@ -209,7 +239,7 @@ class Desk:
 def refusal(status: int, error: str) -> Halt:
     """Why a run stops when the helpdesk refuses our credentials or their rights."""
     if status == 401:
-        hint = "check GORGIAS_EMAIL and GORGIAS_API_KEY (or GORGIAS_ACCESS_TOKEN), then run the same command again"
+        hint = "`bulkmsg auth check` tells which are in use; mend them, then run the same command again"
         reason = "the helpdesk does not accept the credentials"
     else:
         hint = "give the key's user the right to write messages, or ask about the account's quota, then run again"

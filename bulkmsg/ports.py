@@ -42,6 +42,7 @@ class Reply:
         location: the raw text of `Location`, if it came.
         reason: for a person, when there is no answer: what happened, without addresses and credentials.
         sent, received: loop time in seconds of the request's start and the answer's end.
+        again: it was refused (401) for an access token that ran out and is made anew before the next request.
     """
 
     contact: Contact
@@ -55,12 +56,42 @@ class Reply:
     reason: str = ""
     sent: float = 0.0
     received: float = 0.0
+    again: bool = False
 
 
 class Helpdesk(Protocol):
     """The one door to the helpdesk. Follows no redirect, repeats nothing, raises nothing but cancellation."""
 
     async def call(self, request: Request) -> Reply: ...
+
+
+@dataclass(frozen=True, slots=True)
+class RenewalTrouble:
+    """Why there is no new access token. `final`: asking again would be refused again."""
+
+    final: bool
+    reason: str
+    hint: str = ""
+
+
+class Renewal(Protocol):
+    """Access that runs out and can be had anew. Times are loop time in seconds; a token is known by its number."""
+
+    @property
+    def number(self) -> int:
+        """That of the access token in use."""
+
+    def is_due(self, now: float) -> bool:
+        """Whether a new one is needed before the next request."""
+
+    async def renew(self) -> RenewalTrouble | None:
+        """Have a new one, or go on with another command's; what stands in the way, if there is none in use then."""
+
+    def was_accepted(self, number: int) -> None:
+        """A request with that token was let in."""
+
+    def was_refused(self, number: int) -> bool:
+        """A request with that token got 401. Returns whether to send it again, once there is a new one."""
 
 
 @dataclass(frozen=True, slots=True)

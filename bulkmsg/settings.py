@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from bulkmsg.errors import Refused, UsageError
@@ -113,27 +114,58 @@ class InDoubt(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class App:
+    """An OAuth app of the account's, which can have access tokens made. Never shown.
+
+    Args:
+        refresh_token: as it was given; empty where a login is kept on this machine instead.
+        refresh_file: the file that it was read from, if it was one.
+    """
+
+    client_id: str = field(repr=False)
+    client_secret: str = field(repr=False)
+    refresh_token: str = field(default="", repr=False)
+    refresh_file: Path | None = None
+
+    def __post_init__(self) -> None:
+        _refuse_unsendable(self.client_id, self.client_secret, self.refresh_token)
+
+
+@dataclass(frozen=True, slots=True)
 class Credentials:
-    """Who we are to the helpdesk: an e-mail and API key (Basic), or an access token (Bearer). Never shown."""
+    """Who we are to the helpdesk: an e-mail and API key (Basic), an access token (Bearer), or an app that has such
+    tokens made. Never shown.
+
+    Args:
+        token: with an app, the access token to begin with.
+        sources: what was given, and where it was read; no values.
+    """
 
     email: str = field(default="", repr=False)
     api_key: str = field(default="", repr=False)
     token: str = field(default="", repr=False)
+    app: App | None = None
+    sources: tuple[tuple[str, str], ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
-        for value in (self.email, self.api_key, self.token):
-            if any(char.isspace() or not char.isprintable() for char in value):
-                raise Refused(
-                    "a credential holds a blank, a line break or a control character",
-                    "check GORGIAS_EMAIL, GORGIAS_API_KEY, GORGIAS_ACCESS_TOKEN and the files they name",
-                )
+        _refuse_unsendable(self.email, self.api_key, self.token)
 
     @property
     def secrets(self) -> tuple[str, ...]:
         """What must never appear anywhere, long enough to be looked for."""
-        return tuple(value for value in (self.api_key, self.token) if len(value) >= 8)
+        own = (self.api_key, self.token)
+        of_app = (self.app.client_secret, self.app.refresh_token) if self.app else ()
+        return tuple(value for value in (*own, *of_app) if len(value) >= 8)
 
     @property
     def default_rate(self) -> Rate:
         """The documented limit for this kind of credential; the server's header outranks it."""
-        return OAUTH_RATE if self.token else API_KEY_RATE
+        return OAUTH_RATE if self.token or self.app else API_KEY_RATE
+
+
+def _refuse_unsendable(*values: str) -> None:
+    if any(char.isspace() or not char.isprintable() for value in values for char in value):
+        raise Refused(
+            "a credential holds a blank, a line break or a control character",
+            "check the variables that begin with GORGIAS_, and the files they name",
+        )

@@ -18,11 +18,11 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "desk reconcile",
         "review delivery",
         "plan retry stopping deadline",
-        "pacing gorgias.wire validation fields bundle",
+        "pacing gorgias.wire gorgias.oauth validation fields bundle",
         "template schema readers",
         "batch credentials",
         "ports",
-        "events diagnostic outcome rule_pages",
+        "events diagnostic outcome rule_pages tokens",
         "message settings threads",
         "errors source json_text",
     )

@@ -74,6 +74,8 @@ async def _probe(desk: Desk, request: Any, random: Random) -> Any:
         reply = None
         for tries in range(_PROBES):
             reply = yield Look(request)
+            if reply.status == 401 and reply.again:
+                continue
             if reply.status == 401:
                 yield Refusal(401, wire.error_text(reply))
                 return reply

@@ -90,7 +90,11 @@ class Sending:
             reached = await stack.enter_async_context(self.reach(self.prepared))
             stack.enter_context(Listening(self._on_signal))
             pacer = Pacer(reached.assumed, options.rate)
-            self.desk = Desk(reached.helpdesk, pacer, Breaker(), self.sink, options.concurrency, self.now)
+            self.desk = Desk(
+                reached.helpdesk, pacer, Breaker(), self.sink, options.concurrency, self.now, reached.renewal
+            )
+            if reached.renewal is not None:
+                reached.renewal.note = self.watcher.note
             self.desk.when_stopped(self._tell_stop)
             self.desk.keep(ends)
             user = await _unless_stopped(self.desk, self._preflight(self.desk))

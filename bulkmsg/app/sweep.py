@@ -38,7 +38,10 @@ async def visit(errand: Errand, sink: Sink, note: Callable[[str], None], random:
     options = errand.options
     async with AsyncExitStack() as stack:
         reached = await stack.enter_async_context(over_http(errand))
-        desk = Desk(reached.helpdesk, Pacer(reached.assumed, options.rate), Breaker(), sink, options.concurrency)
+        pacer, renewal = Pacer(reached.assumed, options.rate), reached.renewal
+        desk = Desk(reached.helpdesk, pacer, Breaker(), sink, options.concurrency, renewal=renewal)
+        if renewal is not None:
+            renewal.note = note
         stack.enter_context(Listening(_stopper(desk, note)))
 
         async def whole() -> None:

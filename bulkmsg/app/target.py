@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from bulkmsg.app.access import Access
 from bulkmsg.app.prepare import Errand
+from bulkmsg.credentials import token_file
 from bulkmsg.ports import Helpdesk
 from bulkmsg.settings import API_KEY_RATE, Credentials, Rate, check_base_url
 
 
 @dataclass(frozen=True)
 class Reached:
-    """The helpdesk's door, the rate to begin with, and the sandbox that stands behind it, if one does."""
+    """The helpdesk's door, the rate to begin with, the sandbox that stands behind it, if one does, and what renews the
+    access to it, where that runs out."""
 
     helpdesk: Helpdesk
     assumed: Rate
     sandbox: Any = None
+    renewal: Access | None = None
 
 
 Reach = Callable[[Errand], AbstractAsyncContextManager[Reached]]
@@ -33,7 +38,10 @@ async def over_http(errand: Errand) -> AsyncIterator[Reached]:
         _target(errand) as (base, credentials, assumed, sandbox),
         GorgiasClient(base, credentials, errand.options.timeout) as client,
     ):
-        yield Reached(client, assumed, sandbox)
+        app = credentials.app
+        tokens = token_file(os.environ, errand.account, app) if app else None
+        renewal = Access(client, app, tokens, credentials.token) if app and tokens else None
+        yield Reached(client, assumed, sandbox, renewal)
 
 
 @asynccontextmanager

@@ -129,9 +129,9 @@ def _own_frames(error: Exception) -> Iterator[str]:
 
 def _masked(text: str) -> str:
     """A traceback without the credentials in use."""
-    from bulkmsg.credentials import known_secrets
+    from bulkmsg.credentials import NAMES, known_secrets
 
-    named = [os.environ.get(name, "") for name in ("GORGIAS_API_KEY", "GORGIAS_ACCESS_TOKEN", "GORGIAS_EMAIL")]
+    named = [os.environ.get(name, "") for name in NAMES]
     for secret in sorted({*known_secrets(os.environ), *named} - {""}, key=len, reverse=True):
         text = text.replace(secret, "[masked]")
     return text
