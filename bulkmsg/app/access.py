@@ -10,7 +10,7 @@ import asyncio
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from bulkmsg.gorgias import oauth
@@ -48,10 +48,10 @@ class Access:
         note: says something to a person.
     """
 
-    door: Door
+    door: Door = field(repr=False)
     app: App
     kept: TokenFile
-    first: str = ""
+    first: str = field(default="", repr=False)
     wall: Callable[[], float] = time.time
     note: Callable[[str], None] = lambda text: None
 
