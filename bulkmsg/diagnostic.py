@@ -85,9 +85,11 @@ RULES = _rules(
     ("BM602", "error", "a template is wrong"),
     ("BM603", "warning", "a template gives every row the same default"),
     ("BM701", "error", "the ticket reference is wrong"),
-    ("BM702", "error", "a new ticket holds more than one message"),
+    ("BM702", "error", "a new ticket stands in two places"),
     ("BM703", "warning", "a ticket's messages are not in the order of their times"),
     ("BM704", "error", "a ticket is both new and existing"),
+    ("BM705", "error", "rows of one ticket contradict each other"),
+    ("BM706", "warning", "a ticket's dates and status do not fit together"),
 )
 
 

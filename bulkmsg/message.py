@@ -95,10 +95,10 @@ class Message:
 
     @cached_property
     def payload(self) -> bytes:
-        """The final bytes of the request that creates this message."""
+        """The final bytes of the request that creates this message, whatever order its fields were written in."""
         if isinstance(self.ticket, NewTicket):
             return thread_payload(self.ticket, [self])
-        return json_text.dumps(self.body)
+        return canonical(self.body)
 
     @property
     def will_be_mailed(self) -> bool:
@@ -109,11 +109,11 @@ class Message:
 def thread_payload(ticket: NewTicket, messages: Sequence[Message]) -> bytes:
     """The final bytes of the request that creates a ticket with its messages, 1 to 500 ("Create a ticket")."""
     bodies = [message.body for message in messages]
-    return json_text.dumps({**ticket.fields, "external_id": ticket.external_id, "messages": bodies})
+    return canonical({**ticket.fields, "external_id": ticket.external_id, "messages": bodies})
 
 
 def canonical(value: Json) -> bytes:
-    """The one way a value is written before it is hashed: UTF-8 JSON, sorted keys, no blanks."""
+    """The one way a value is written before it is hashed or sent: UTF-8 JSON, sorted keys, no blanks."""
     return json_text.dumps_sorted(value)
 
 

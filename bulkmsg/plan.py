@@ -48,7 +48,9 @@ class Plan:
 
     Args:
         sends: outgoing messages that would really be mailed; `recipients` to how many people.
-        tickets: how many tickets the batch touches; `new_tickets` of them are created.
+        tickets: how many tickets the batch touches; `new_tickets` of them are created, `named_tickets` looked up by
+            their external id.
+        posts: requests that create something: a new ticket with its messages, or one message.
     """
 
     batch: str
@@ -60,16 +62,19 @@ class Plan:
     recipients: int
     sends: int
     rate: Rate
+    posts: int
+    named_tickets: int = 0
 
     @property
     def lookups(self) -> int:
-        """A first run looks for its first and last entry: a listing and the ticket, or one search per new ticket."""
+        """A first run looks for its first and last entry, by a listing and the ticket, or one search per new ticket;
+        and for each ticket that is known by its external id."""
         ends = min(self.messages, 2)
-        return ends * (1 if self.new_tickets == self.messages else 2)
+        return ends * (1 if self.new_tickets == self.tickets else 2) + self.named_tickets
 
     @property
     def requests(self) -> int:
-        return PREFLIGHT_REQUESTS + self.lookups + self.messages
+        return PREFLIGHT_REQUESTS + self.lookups + self.posts
 
     @property
     def seconds(self) -> float:

@@ -112,6 +112,7 @@ def _message(shown: Shown, output: str) -> str:
 
     if output == "json":
         named = {"key": shown.key, "file": shown.file, "line": shown.line, "path": shown.path, "body": shown.body}
-        return dump(named) + "\n"
-    place = visible(f"# {shown.key} ({shown.file}:{shown.line})")
+        return dump(named | ({"keys": list(shown.keys)} if len(shown.keys) > 1 else {})) + "\n"
+    more = f" and {len(shown.keys) - 1:,} more of its ticket" if len(shown.keys) > 1 else ""
+    place = visible(f"# {shown.key} ({shown.file}:{shown.line}){more}")
     return f"{place}\nPOST {shown.path}\n{dump(shown.body, indent=2)}\n\n"

@@ -16,13 +16,18 @@ from bulkmsg.message import Kind, hash64
 from bulkmsg.source import Json, Path, Place, Position, path_text
 from bulkmsg.validation.checks import Trouble
 from bulkmsg.validation.drafts import Draft, TicketDraft
-from bulkmsg.validation.hashes import HashBag
 from bulkmsg.validation.identity import KeyOrigin, recipients
 from bulkmsg.validation.sides import sender_address
 
 _PLACES_SHOWN = 5
 _TICKET = "ticket "  # keeps a ticket's external id apart from a message's
 _ADDRESS_END = re.compile(r"@\S+")
+
+# Miller's sort keeps the order of rows that are equal (its reference of verbs, "sort").
+_APART = (
+    "a ticket's rows must follow each other: sort by this column, in a spreadsheet or with "
+    "`mlr --csv sort -f COLUMN FILE`, which keeps their order within a ticket"
+)
 
 SECOND_RULES = frozenset({"BM413", "BM704"})  # what single entries are told of in a second reading only
 
@@ -36,12 +41,12 @@ class Suspicion:
     Args:
         repeated: hashes of names that occurred twice.
         both_sides: addresses that write as an agent, and perhaps as a customer.
-        tickets: external ids of tickets that are referred to as existing, and perhaps created by the batch itself.
+        tickets: hashes of tickets that are referred to as existing, and perhaps created by the batch itself.
     """
 
     repeated: Set[int] = frozenset()
     both_sides: Set[str] = frozenset()
-    tickets: Set[str] = frozenset()
+    tickets: Set[int] = frozenset()
 
     def __bool__(self) -> bool:
         return bool(self.repeated or self.both_sides or self.tickets)
@@ -55,14 +60,14 @@ class SecondLook:
         self._first: dict[tuple[str, bool], Related] = {}
         self._told: set[str] = set()
 
-    def sender(self, kind: Kind, fields: dict[str, Json], place: Place) -> Trouble | None:
-        """Whether a message's sender also writes for the other side."""
+    def sender(self, kind: Kind, fields: dict[str, Json], place: Place, path: Path = ()) -> Trouble | None:
+        """Whether the sender of a message, at `path` of the entry at `place`, also writes for the other side."""
         address = sender_address(fields) if self._suspicion.both_sides else None
         if address is None or address not in self._suspicion.both_sides:
             return None
         customer = kind is Kind.INCOMING
         role, other = ("a customer", "an agent") if customer else ("an agent", "a customer")
-        before = self._meet(address, customer, f"here as {role}", place)
+        before = self._meet(address, customer, f"here as {role}", place, path)
         if before is None:
             return None
         name = address.partition("@")[0][:40]
@@ -73,10 +78,10 @@ class SecondLook:
 
     def ticket(self, name: str | None, place: Place, *, created: bool) -> Trouble | None:
         """Whether a ticket is both created by the batch and referred to as existing."""
-        if name is None or name not in self._suspicion.tickets:
+        if name is None or not self._suspicion.tickets or ticket_number(name) not in self._suspicion.tickets:
             return None
         said = "the ticket is created here" if created else "here it is taken for one that exists"
-        before = self._meet(_TICKET + name, created, said, place)
+        before = self._meet(_TICKET + name, created, said, place, ())
         if before is None:
             return None
         path = "external_id" if created else "ticket_external_id"
@@ -84,14 +89,21 @@ class SecondLook:
         hint = "put the message inside the new ticket, or take the ticket out of `tickets:` if it exists"
         return Trouble("BM704", (path,), message, hint, None, before)
 
-    def _meet(self, name: str, side: bool, said: str, place: Place) -> tuple[Related, ...] | None:
+    def _meet(self, name: str, side: bool, said: str, place: Place, path: Path) -> tuple[Related, ...] | None:
         """The first place on the other side, once; None as long as a name was met on one side only."""
-        self._first.setdefault((name, side), Related(said, place.file, place.line, 1))
+        if (name, side) not in self._first:
+            line = place.at(path).line if path else place.line
+            self._first[name, side] = Related(said, place.file, line, 1)
         other = self._first.get((name, not side))
         if other is None or name in self._told:
             return None
         self._told.add(name)
         return (other,)
+
+
+def ticket_number(external_id: str) -> int:
+    """A ticket's external id as a number, for those that a batch creates and for those that it refers to."""
+    return hash64(_TICKET + external_id)
 
 
 def identities(draft: Draft) -> Iterator[str]:
@@ -100,24 +112,26 @@ def identities(draft: Draft) -> Iterator[str]:
     yield key
     if origin is KeyOrigin.GIVEN and draft.external_id is not None:
         yield draft.external_id
-    if isinstance(draft.ticket, TicketDraft):
-        if draft.ticket.external_id is not None:
-            yield f"{_TICKET}{draft.ticket.external_id}"
-        if draft.ticket.key is not None and draft.ticket.key != key:
-            yield draft.ticket.key
+    yield from (text for _, text in _ticket_identities(draft))
 
 
 def _named_identities(draft: Draft) -> Iterator[tuple[str, str]]:
     """The same, each with what it is: equal texts only clash where they are the same kind of name."""
-    key = draft.identity()[0]
-    yield "key", key
+    yield "key", draft.identity()[0]
     if draft.external_id is not None:
         yield "external_id", draft.external_id
-    if isinstance(draft.ticket, TicketDraft):
-        if draft.ticket.external_id is not None:
-            yield "ticket", f"{_TICKET}{draft.ticket.external_id}"
-        if draft.ticket.key is not None and draft.ticket.key != key:
-            yield "ticket key", draft.ticket.key
+    yield from _ticket_identities(draft)
+
+
+def _ticket_identities(draft: Draft) -> Iterator[tuple[str, str]]:
+    """Those of a new ticket, with the first of its messages."""
+    ticket = draft.ticket
+    if not isinstance(ticket, TicketDraft) or not draft.first:
+        return
+    if ticket.external_id is not None:
+        yield "ticket", f"{_TICKET}{ticket.external_id}"
+    if ticket.key is not None and ticket.key != draft.identity()[0]:
+        yield "ticket key", ticket.key
 
 
 @dataclass
@@ -154,15 +168,7 @@ class _Group:
         return " and ".join(f"{place.file}:{place.line}" for place in self.places) + more
 
 
-def known_tickets(referred: Iterable[str], names: HashBag) -> set[str]:
-    """Those of the tickets referred to as existing that the batch seems to create, by the names of a first reading."""
-    wanted = {hash64(_TICKET + name): name for name in referred}
-    return {wanted[number] for number in names.among(wanted.keys())}
-
-
-def tell_repeats(
-    drafts: Iterable[tuple[Entry, Draft]], suspicion: Suspicion, report: Report, exact: int
-) -> dict[str, int]:
+def tell_repeats(drafts: Iterable[Draft], suspicion: Suspicion, report: Report, exact: int) -> dict[str, int]:
     """Tell which names occur twice, by the texts themselves.
 
     Args:
@@ -173,20 +179,20 @@ def tell_repeats(
         how often each key occurs that is made from content and shared by identical entries.
     """
     groups: dict[tuple[str, str], _Group] = {}
-    for entry, draft in drafts:
+    for draft in drafts:
         for what, text in _named_identities(draft):
             if hash64(text) in suspicion.repeated:
-                _join(groups, entry, draft, what, text, exact)
+                _join(groups, draft, what, text, exact)
     return _tell_groups(groups, report)
 
 
-def _join(groups: dict[tuple[str, str], _Group], entry: Entry, draft: Draft, what: str, text: str, exact: int) -> None:
+def _join(groups: dict[tuple[str, str], _Group], draft: Draft, what: str, text: str, exact: int) -> None:
     origin = draft.identity()[1] if what == "key" else None
     group = groups.get((what, text))
     if group is None:
         who = _masked(draft, text.removeprefix(_TICKET))
         group = groups[(what, text)] = _Group(origin, who, len(groups) < exact)
-    group.add(entry, origin, _path_of(entry, what, origin))
+    group.add(draft.entry, origin, _path_of(draft, what, origin))
 
 
 def _tell_groups(groups: dict[tuple[str, str], _Group], report: Report) -> dict[str, int]:
@@ -200,16 +206,15 @@ def _tell_groups(groups: dict[tuple[str, str], _Group], report: Report) -> dict[
     return repeats
 
 
-def _path_of(entry: Entry, what: str, origin: KeyOrigin | None) -> Path:
-    """Where in the entry the text stands that occurs twice; () where it was made of the whole entry."""
+def _path_of(draft: Draft, what: str, origin: KeyOrigin | None) -> Path:
+    """Where in its entry the text stands that occurs twice; that of the message where it was made of all of it."""
     if origin in (KeyOrigin.PEOPLE, KeyOrigin.CONTENT):
-        return ()
+        return draft.path
     name = "external_id" if what in ("external_id", "ticket") or origin is KeyOrigin.EXTERNAL_ID else "key"
-    if entry.cells is not None:
-        return ("ticket", name) if what.startswith("ticket") else (name,)
-    messages = (entry.value or {}).get("messages") if entry.section == "tickets" else None
-    in_message = isinstance(messages, list) and messages and isinstance(messages[0], dict) and name in messages[0]
-    return ("messages", 0, name) if in_message and not what.startswith("ticket") else (name,)
+    of_ticket = what.startswith("ticket") or name not in draft.fields
+    if draft.entry.cells is not None:
+        return ("ticket", name) if of_ticket and isinstance(draft.ticket, TicketDraft) else (name,)
+    return (name,) if of_ticket else (*draft.path, name)
 
 
 def _column(entry: Entry, path: Path) -> str | None:
@@ -232,8 +237,12 @@ def _repeat_finding(what: str, group: _Group) -> Diagnostic:
         hint = "take the copies out, or give each entry its own `key:`"
     elif what == "ticket":
         rule = "BM702"
-        message = f"the ticket {group.who} is created {group.count} times: {group.where}"
-        hint = "a new ticket can hold one message in this version; give each ticket its own external_id"
+        message = f"the ticket {group.who} stands in {group.count} places: {group.where}"
+        hint = (
+            _APART
+            if group.row is not None
+            else "put all its messages into one ticket, or give each its own external_id"
+        )
     else:
         rule = "BM502" if what == "external_id" else "BM501"
         name = {"ticket key": "key of a ticket"}.get(what, what)

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 
 from bulkmsg.batch import Entry
 from bulkmsg.message import (
-    ExistingTicket,
     Kind,
     Message,
     Mode,
     NewTicket,
+    Ticket,
     canonical,
     derive_external_id,
     short_hash,
 )
-from bulkmsg.source import Json
+from bulkmsg.source import Json, Path
 from bulkmsg.validation.identity import KeyOrigin, default_key
 
 _NOT_BODY = ("type", "key", "ticket_id", "ticket_external_id")
@@ -33,34 +33,66 @@ def request_body(kind: Kind, mode: Mode, fields: dict[str, Json]) -> dict[str, J
     return body
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TicketDraft:
-    """A new ticket before the account is known: its request's fields, and what the user wrote to identify it."""
+    """A new ticket before the account is known; the drafts of its messages share it.
+
+    Args:
+        fields: its request's; empty until the messages from which it takes some of them came.
+        external_id, key: what the user wrote to identify it.
+        content: the hash of what the user says of it, whatever it takes from its messages.
+        leader: the key of the message by which it is known when the user wrote neither, and where that came from.
+    """
 
     fields: dict[str, Json]
     external_id: str | None
     key: str | None
+    content: str = ""
+    leader: tuple[str, KeyOrigin] | None = None
 
     @property
     def reference(self) -> str | None:
         return self.external_id or self.key
+
+    def lead(self, draft: Draft) -> None:
+        """Be known by this message."""
+        draft.leads = True
+        self.leader = draft.identity()
+
+    def ticket(self, account: str, batch: str, leader: str) -> NewTicket:
+        """The ticket as this batch creates it in this account; `leader` is the final key of the message it is known by.
+
+        Without external id and key the ticket is known by the key of one of its messages.
+        """
+        given = self.external_id
+        own = given or derive_external_id(account, batch, f"ticket {self.key or leader}")
+        return NewTicket(own, self.fields, given is not None, self.content)
 
 
 @dataclass(slots=True)
 class Draft:
     """A valid message before the account is known.
 
-    `fields` are the finished entry's; `inherited` those that it has from its new ticket and that are not part of its
-    identity. What is made of them is made when it is asked for: most drafts are only validated.
+    What is made of it is made when it is asked for: most drafts are only validated.
+
+    Args:
+        fields: the finished entry's; `inherited` those that it has from its new ticket and that are not part of its
+            identity.
+        ticket: the ticket's id, its external id, or the new ticket.
+        path: where the message stands in the entry, if it does not make up the whole entry.
+        first: whether it is the first message of its new ticket; `leads` whether the ticket is known by it.
     """
 
     kind: Kind
     fields: dict[str, Json]
-    ticket: int | TicketDraft
+    ticket: int | str | TicketDraft
     entry: Entry
     given_key: str | None
     inherited: tuple[str, ...] = ()
     mode: Mode = Mode.IMPORT
+    path: Path = ()
+    first: bool = True
+    leads: bool = False
     _body: dict[str, Json] | None = None
     _content: str = ""
     _identity: tuple[str, KeyOrigin] | None = None
@@ -68,7 +100,7 @@ class Draft:
     @property
     def reference(self) -> Json:
         """What the user wrote to say which ticket."""
-        return self.ticket if isinstance(self.ticket, int) else self.ticket.reference
+        return self.ticket.reference if isinstance(self.ticket, TicketDraft) else self.ticket
 
     @property
     def body(self) -> dict[str, Json]:
@@ -85,11 +117,14 @@ class Draft:
     def content(self) -> str:
         """16 hex characters over type, ticket reference and final body without `external_id` and what is inherited."""
         if not self._content:
-            left_out = ("external_id", *self.inherited)
-            body = {name: value for name, value in self.body.items() if name not in left_out}
-            reference = self.reference if not isinstance(self.ticket, TicketDraft) else self.ticket.external_id
-            self._content = short_hash(canonical([self.kind.value, reference, body]))
+            ticket = self.ticket
+            self._content = self._hash(ticket.external_id if isinstance(ticket, TicketDraft) else ticket)
         return self._content
+
+    def _hash(self, reference: Json) -> str:
+        left_out = ("external_id", *self.inherited)
+        body = {name: value for name, value in self.body.items() if name not in left_out}
+        return short_hash(canonical([self.kind.value, reference, body]))
 
     def identity(self) -> tuple[str, KeyOrigin]:
         """The key, before identical entries are counted, and where it comes from."""
@@ -102,20 +137,21 @@ class Draft:
             return self.given_key, KeyOrigin.GIVEN
         if self.external_id is not None:
             return self.external_id, KeyOrigin.EXTERNAL_ID
-        return default_key(self.kind, self.mode, self.body, self.reference, self.content())
+        return default_key(self.kind, self.mode, self.body, self.reference, self._content_of_key)
 
-    def message(self, account: str, batch: str, key: str) -> Message:
-        """The message as it will be sent from this batch to this account."""
+    def _content_of_key(self) -> str:
+        """The content with all by which the ticket is known: messages that say the same in two tickets are two."""
+        ticket = self.ticket
+        if not isinstance(ticket, TicketDraft) or ticket.external_id is not None:
+            return self.content()
+        if ticket.key is not None:
+            return self._hash(["key", ticket.key])
+        return self.content() if self.leads or ticket.leader is None else self._hash(["led by", ticket.leader[0]])
+
+    def message(self, account: str, batch: str, key: str, ticket: Ticket) -> Message:
+        """The message as it will be sent from this batch to this account, on its final ticket."""
         body = self.body
         if self.external_id is None:
             body = {**body, "external_id": derive_external_id(account, batch, key)}
         place = self.entry.place
-        ticket = self._final_ticket(account, batch, key)
         return Message(self.kind, key, ticket, body, self.content(), place.file, place.line)
-
-    def _final_ticket(self, account: str, batch: str, key: str) -> ExistingTicket | NewTicket:
-        if isinstance(self.ticket, int):
-            return ExistingTicket(self.ticket)
-        given = self.ticket.external_id
-        own = given or derive_external_id(account, batch, f"ticket {self.ticket.key or key}")
-        return NewTicket(own, self.ticket.fields, given is not None)

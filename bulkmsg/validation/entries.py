@@ -5,7 +5,7 @@ Pure but for the `report` it is handed: nothing here reads files, knows the acco
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from difflib import get_close_matches
@@ -20,16 +20,18 @@ from bulkmsg.source import Json, Path, Place
 from bulkmsg.validation import checks, tickets, values
 from bulkmsg.validation.checks import Trouble
 from bulkmsg.validation.clashes import SecondLook
-from bulkmsg.validation.drafts import Draft, TicketDraft, request_body
-from bulkmsg.validation.findings import Findings
+from bulkmsg.validation.drafts import Draft
 from bulkmsg.validation.layers import base_for, merge
 from bulkmsg.validation.order import TicketTimes
 from bulkmsg.validation.rows import Rows
+from bulkmsg.validation.thread import Thread
 from bulkmsg.validation.told import MOST_PER_ENTRY, Enough, Told, never_enough
 
 _REFERENCE = ("ticket_id", "ticket_external_id")
 _MOST_FIELDS = 500
 _KINDS = {kind.value: kind for kind in Kind}
+# Stands for a ticket's messages where its own fields are held against the schema; they are looked at one by one.
+_ANY_MESSAGE: Json = {"type": "internal-note", "sender": {"id": 1}, "body_text": "-"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ class Assembly:
         second: what entries are held against in a second reading; nothing in the first.
 
     Attributes:
-        referred: external ids of tickets that entries refer to as existing, as many as errors are kept.
+        messages: how many messages the entries so far hold, those with errors as well.
     """
 
     header: Header
@@ -65,7 +67,8 @@ class Assembly:
     secrets: tuple[str, ...] = ()
     enough: Enough = never_enough
     second: SecondLook = field(default_factory=SecondLook)
-    referred: set[str] = field(default_factory=set)
+    messages: int = 0
+    _thread: Thread | None = None  # of a table, whose further rows may come
     _times: TicketTimes = field(default_factory=TicketTimes)
     _rows: Rows = field(init=False)
     _zones: dict[str, ZoneInfo | None] = field(default_factory=dict)
@@ -121,12 +124,16 @@ class Assembly:
 
     # -- one entry ------------------------------------------------------------------------------------------------
 
-    def draft(self, entry: Entry) -> Draft | None:
-        """The entry's message; None when it has errors, which were reported."""
+    def drafts(self, entry: Entry) -> Sequence[Draft]:
+        """The messages that are complete once this entry is read, in the batch's order: its own, those of rows before.
+
+        Errors are reported, and what has them is left out: a message, or a new ticket as a whole.
+        """
         told = Told(self.header, entry, self.report, self._said, self.enough)
         fields = self._rows.fields(entry, told)
         if fields is None:
-            return None
+            self.messages += 1
+            return ()
         told.written = fields
         told.key = _name_of(fields)
         block = entry.block
@@ -134,11 +141,19 @@ class Assembly:
         if block is not None and block.timezone is not None:
             zone = self._zone_of(block.timezone, block.place, ("timezone",), block.prefix)
         from_cells = told.column_of is not None and not (block and block.template)
-        if entry.section == "tickets" or (from_cells and "ticket" in fields):
-            draft = self._in_new_ticket(entry, fields, zone, told, from_cells=from_cells)
-        else:
-            draft = self._on_ticket(entry, fields, zone, told)
-        return None if told.errors else draft
+        if from_cells and (entry.section == "tickets" or "ticket" in fields):
+            return self._row_of_ticket(fields, zone, told)
+        before = self.rest() if self._thread is not None else ()
+        if entry.section == "tickets":
+            return (*before, *self._ticket_with_messages(fields, zone, told))
+        self.messages += 1
+        draft = self._on_ticket(entry, fields, zone, told)
+        return before if draft is None or told.errors else (*before, draft)
+
+    def rest(self) -> Sequence[Draft]:
+        """The messages that still wait for further rows of their ticket: no more will come."""
+        thread, self._thread = self._thread, None
+        return () if thread is None else thread.release()
 
     # -- a message on an existing ticket ---------------------------------------------------------------------------
 
@@ -151,26 +166,17 @@ class Assembly:
         self._check(kind, merged, rules.on_ticket, told, ())
         if told.errors:
             return None
-        if "ticket_external_id" in merged:
-            self._refer(merged["ticket_external_id"], told)
-            hint = "give `ticket_id`, the number in the ticket's address in the helpdesk"
-            said = "existing tickets cannot be found by their external id in this version"
-            told.add(Trouble("BM701", ("ticket_external_id",), said, hint))
-            return None
-        ticket = merged["ticket_id"]
+        ticket = merged["ticket_id"] if "ticket_id" in merged else merged["ticket_external_id"]
         late = self._times.look(ticket, merged, entry.place)
         if late is not None and not told.counts_only("BM703"):
             told.add(late.trouble())
-        self._look_again(self.second.sender(kind, merged, entry.place), told, ())
+        if isinstance(ticket, str):
+            self._tell(self.second.ticket(ticket, entry.place, created=False), told, ())
+        self._tell(self.second.sender(kind, merged, entry.place), told, ())
         return Draft(kind, merged, ticket, entry, merged.get("key"), (), self.header.mode)
 
-    def _refer(self, name: str, told: Told) -> None:
-        if len(self.referred) < Findings.most:
-            self.referred.add(name)
-        self._look_again(self.second.ticket(name, told.entry.place, created=False), told, ())
-
     @staticmethod
-    def _look_again(found: Trouble | None, told: Told, path: Path) -> None:
+    def _tell(found: Trouble | None, told: Told, path: Path) -> None:
         if found is not None:
             told.add(found, path)
 
@@ -236,45 +242,86 @@ class Assembly:
             message = "the entry holds a value that JSON has no word for"
             told.add(Trouble("BM203", path, message, "take odd characters and over-long numbers out"))
 
-    # -- a message in a new ticket ---------------------------------------------------------------------------------
+    # -- messages in new tickets -----------------------------------------------------------------------------------
 
-    def _in_new_ticket(
-        self, entry: Entry, fields: dict[str, Json], zone: ZoneInfo | None, told: Told, *, from_cells: bool
-    ) -> Draft | None:
-        at_message = told.at_message = tickets.message_path(from_cells=from_cells)
-        at_ticket = told.at_ticket = tickets.ticket_path(from_cells=from_cells)
-        own, written, troubles = tickets.split(fields, from_cells=from_cells)
-        for trouble in troubles:
+    def _ticket_with_messages(self, fields: dict[str, Json], zone: ZoneInfo | None, told: Told) -> Sequence[Draft]:
+        """A ticket with a list of messages; all of them, or none."""
+        own, messages, trouble = tickets.split(fields)
+        self.messages += len(messages)
+        told.at_ticket, told.at_message = (), ("messages", 0)
+        if trouble is not None:
             told.add(trouble)
+        thread = self._begin(own, zone, told)
+        for index, written in enumerate(messages):
+            told.at_message = ("messages", index)
+            if isinstance(written, dict):
+                told.key = _name_of(written) or _name_of(own)
+                self._in_ticket(thread, written, zone, told)
+            else:
+                told.add(tickets.no_message(told.at_message))
+        return () if told.errors else thread.release()
+
+    def _row_of_ticket(self, fields: dict[str, Json], zone: ZoneInfo | None, told: Told) -> Sequence[Draft]:
+        """A row of a table: it goes on with the ticket of the row before, or begins one."""
+        self.messages += 1
+        told.at_ticket = ("ticket",)
+        own = fields.get("ticket") or {}
+        written = {name: value for name, value in fields.items() if name != "ticket"}
+        thread = self._thread
+        before: Sequence[Draft] = ()
+        if thread is None or thread.name is None or thread.name != own.get(tickets.NAME):
+            before = self.rest()
+            thread = self._thread = self._begin(own, zone, told, rows=True)
+        else:
+            for trouble in tickets.contradictions(own, thread.rows or {}, thread.ticket):
+                told.add(trouble, told.at_ticket)
+        if not own and told.column_of is not None and told.column_of(("ticket", tickets.NAME)) is not None:
+            told.add(tickets.nameless_row())
+        self._in_ticket(thread, written, zone, told)
+        thread.broken = thread.broken or told.errors > 0
+        return (*before, *thread.release()) if thread.settled else before
+
+    def _begin(self, own: dict[str, Json], zone: ZoneInfo | None, told: Told, *, rows: bool = False) -> Thread:
+        """A new ticket, as far as its own fields tell."""
+        path = told.at_ticket or ()
         ticket = merge(self._ticket_base, own)
         for trouble in checks.normalise_dates(ticket, values.TICKET_DATES, zone):
-            told.add(trouble, at_ticket)
-        kind = self._kind(written, told, at_message) if written is not None else None
-        merged: dict[str, Json] = {}
-        if kind is not None and written is not None:
-            rules = self._rules[kind]
-            merged = self._merged(kind, merge(rules.in_ticket_base, written), zone, told, at_message)
-            self._check(kind, merged, rules.in_ticket, told, at_message)
-        self._check_ticket(ticket, merged, told, at_ticket)
-        if told.errors or kind is None:
-            return None
-        inherited = tickets.inherit(ticket, merged)
-        body = request_body(kind, self.header.mode, merged)
-        fields_of_ticket = tickets.request_fields(ticket, body, self.header.mode)
-        draft = TicketDraft(fields_of_ticket, ticket.get("external_id"), ticket.get("key"))
-        self._look_again(self.second.sender(kind, merged, entry.place), told, at_message)
-        self._look_again(self.second.ticket(draft.external_id, entry.place, created=True), told, at_ticket)
-        key = merged.get("key") or ticket.get("key")
-        return Draft(kind, merged, draft, entry, key, inherited, self.header.mode)
-
-    def _check_ticket(self, ticket: dict[str, Json], message: dict[str, Json], told: Told, path: Path) -> None:
+            told.add(trouble, path)
         for trouble in checks.ticket_troubles(ticket, self.header.mode):
             told.add(trouble, path)
         for trouble in checks.identity_troubles(ticket):
             told.add(trouble, path)
         for trouble in checks.secret_troubles(ticket, self.secrets):
             told.add(trouble, path)
-        self._hold_against(self._ticket_checker, {**ticket, "messages": [message]}, told, path, checks.TICKET_NUMBERS)
+        finished = {**ticket, "messages": [_ANY_MESSAGE]}
+        self._hold_against(self._ticket_checker, finished, told, path, checks.TICKET_NUMBERS)
+        if told.errors:
+            return Thread({}, self.header.mode, own if rows else None, own.get(tickets.NAME), broken=True)
+        self._tell(tickets.open_though_closed(ticket), told, path)
+        self._tell(self.second.ticket(ticket.get(tickets.NAME), told.entry.place, created=True), told, path)
+        return Thread(ticket, self.header.mode, own if rows else None, ticket.get(tickets.NAME))
+
+    def _in_ticket(self, thread: Thread, written: dict[str, Json], zone: ZoneInfo | None, told: Told) -> None:
+        """The next message of a new ticket."""
+        kind, path, entry = self._kind(written, told, told.at_message), told.at_message, told.entry
+        if kind is None:
+            return
+        rules = self._rules[kind]
+        merged = self._merged(kind, merge(rules.in_ticket_base, written), zone, told, path)
+        self._check(kind, merged, rules.in_ticket, told, path)
+        if told.errors or thread.broken:
+            return
+        if thread.count == 0:
+            self._tell(tickets.begun_too_late(thread.ticket, merged), told, told.at_ticket or ())
+        late = thread.times.look(merged, entry.place, path)
+        if late is not None and not told.counts_only("BM703"):
+            told.add(late.trouble(), path)
+        self._tell(self.second.sender(kind, merged, entry.place, path), told, path)
+        first = thread.count == 0
+        inherited = tickets.inherit(thread.ticket, merged)
+        key = merged.get("key") or (thread.draft.key if first else None)
+        draft = Draft(kind, merged, thread.draft, entry, key, inherited, self.header.mode, path, first)
+        thread.add(draft, sum(map(len, entry.cells)) if entry.cells is not None else 0)
 
 
 def _meant_kind(name: str) -> str | None:

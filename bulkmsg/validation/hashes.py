@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Collection
+from collections.abc import Iterator
 
 _BUCKETS = 256
 
@@ -28,9 +28,10 @@ class HashBag:
                     (found if number in seen else seen).add(number)
         return found
 
-    def among(self, wanted: Collection[int]) -> set[int]:
-        """Those of `wanted` that were added."""
-        return {number for number in wanted if number in self._buckets[number >> 56]}
+    def shared(self, other: HashBag) -> Iterator[int]:
+        """Those that were added to both, each once."""
+        for mine, theirs in zip(self._buckets, other._buckets, strict=True):
+            yield from set(mine) & set(theirs) if mine and theirs else ()
 
     def distinct(self) -> int:
         return sum(len(set(bucket)) for bucket in self._buckets)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
 
 from bulkmsg.message import Kind, Mode, canonical, short_hash
@@ -34,13 +35,15 @@ def recipients(body: dict[str, Json]) -> list[str]:
     return sorted(found)
 
 
-def default_key(kind: Kind, mode: Mode, body: dict[str, Json], ticket: Json, content: str) -> tuple[str, KeyOrigin]:
+def default_key(
+    kind: Kind, mode: Mode, body: dict[str, Json], ticket: Json, content: Callable[[], str]
+) -> tuple[str, KeyOrigin]:
     """The key of an entry that gives neither `key` nor `external_id`.
 
     Args:
         ticket: what the user wrote to say which ticket: its id, its external id or key, or None inside a new ticket
             that has neither.
-        content: the content hash.
+        content: gives the content hash, with the ticket in it.
 
     Returns:
         In send mode, for an outgoing message, a hash of ticket and recipients and never of the text: a corrected
@@ -51,4 +54,4 @@ def default_key(kind: Kind, mode: Mode, body: dict[str, Json], ticket: Json, con
         if people:
             identity = people if ticket is None else [ticket, people]
             return f"to-{short_hash(canonical(identity))}", KeyOrigin.PEOPLE
-    return f"c-{content}", KeyOrigin.CONTENT
+    return f"c-{content()}", KeyOrigin.CONTENT

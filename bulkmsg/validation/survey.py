@@ -11,15 +11,28 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
+from itertools import islice
 from pathlib import Path as FilePath
 
 from bulkmsg import json_text
 from bulkmsg.batch import BatchOptions, Entry, Header
 from bulkmsg.diagnostic import Diagnostic, finding
 from bulkmsg.errors import InvalidBatch
-from bulkmsg.message import Kind, Message, Mode, hash64
+from bulkmsg.message import (
+    ExistingTicket,
+    Kind,
+    Message,
+    Mode,
+    NamedTicket,
+    NewTicket,
+    Ticket,
+    derive_external_id,
+    hash64,
+)
 from bulkmsg.readers.batch_file import Reading
-from bulkmsg.validation.clashes import SECOND_RULES, SecondLook, Suspicion, identities, known_tickets, tell_repeats
+from bulkmsg.threads import FirstRequest
+from bulkmsg.validation.clashes import SECOND_RULES, SecondLook, Suspicion, identities, tell_repeats, ticket_number
 from bulkmsg.validation.drafts import Draft, TicketDraft
 from bulkmsg.validation.entries import Assembly
 from bulkmsg.validation.findings import Findings
@@ -54,7 +67,10 @@ class Survey:
         repeats: how often each key occurs that is made from content and shared by identical entries.
         people: how many differ among those whom outgoing messages of a `send` batch go to; `sends` such messages.
         senders: through which addresses they go.
-        tickets: how many tickets differ; `new_tickets` of them are created.
+        tickets: how many tickets differ; `new_tickets` of them are created, `named_tickets` are known by their external
+            id and must be looked up.
+        threaded: how many messages stand in new tickets; `continued` of them follow the request that creates the
+            ticket, each in one of its own.
         checkpoints: 8 bytes per window of entries, chained, for the later passes.
     """
 
@@ -64,6 +80,9 @@ class Survey:
     by_type: Counter[Kind] = field(default_factory=Counter)
     tickets: int = 0
     new_tickets: int = 0
+    named_tickets: int = 0
+    threaded: int = 0
+    continued: int = 0
     sends: int = 0
     people: int = 0
     senders: Counter[str] = field(default_factory=Counter)
@@ -75,6 +94,11 @@ class Survey:
     def valid(self) -> bool:
         return self.findings.errors == 0
 
+    @property
+    def posts(self) -> int:
+        """How many requests create all messages: one for each, but one for what goes with a new ticket."""
+        return self.messages - self.threaded + self.new_tickets + self.continued
+
 
 class _Checkpoints:
     """A running hash over entries that is noted once per window."""
@@ -84,13 +108,19 @@ class _Checkpoints:
         self._count = 0
         self.noted: array[int] = array("Q")
 
-    def add(self, draft: Draft) -> None:
+    def add(self, draft: Draft) -> int:
+        """Take in the next message; returns the bytes of its body."""
         ticket = draft.ticket
-        place: object = [ticket.external_id, ticket.key, ticket.fields] if isinstance(ticket, TicketDraft) else ticket
-        self._hash.update(json_text.dumps([draft.given_key, draft.body, place]))
+        place: object = ticket
+        if isinstance(ticket, TicketDraft):
+            place = [ticket.external_id, ticket.key, ticket.fields] if draft.first else None
+        body = json_text.dumps(draft.body)
+        self._hash.update(json_text.dumps([draft.given_key, place]))
+        self._hash.update(body)
         self._count += 1
         if self._count % WINDOW == 0:
             self._note()
+        return len(body)
 
     def close(self) -> None:
         if self._count % WINDOW:
@@ -108,23 +138,26 @@ class _Census:
     deep: bool
     keys: HashBag = field(default_factory=HashBag)
     tickets: HashBag = field(default_factory=HashBag)
+    named: HashBag = field(default_factory=HashBag)
     people: HashBag = field(default_factory=HashBag)
     sides: Sides = field(default_factory=Sides)
     checkpoints: _Checkpoints = field(default_factory=_Checkpoints)
+    request: FirstRequest = field(default_factory=FirstRequest)
 
     def add(self, draft: Draft) -> None:
         survey = self.survey
-        survey.messages += 1
         survey.by_type[draft.kind] += 1
         for text in identities(draft):
             self.keys.add(hash64(text))
         self.sides.add(draft.kind, draft.fields)
-        new = isinstance(draft.ticket, TicketDraft)
-        survey.new_tickets += new
-        if self.deep:
-            self.checkpoints.add(draft)
-            if not new:
-                self.tickets.add(hash64(str(draft.ticket)))
+        size = self.checkpoints.add(draft) if self.deep else 0
+        ticket = draft.ticket
+        if isinstance(ticket, TicketDraft):
+            self._add_to_thread(draft, size)
+        elif isinstance(ticket, str):
+            self.named.add(ticket_number(ticket))
+        elif self.deep:
+            self.tickets.add(hash64(str(ticket)))
         if draft.mode is Mode.SEND and draft.kind is Kind.OUTGOING:
             survey.sends += 1
             for person in recipients(draft.body) or [draft.identity()[0]]:
@@ -132,11 +165,30 @@ class _Census:
             sender = ((draft.body.get("source") or {}).get("from") or {}).get("address")
             survey.senders[str(sender or draft.body["channel"])] += 1
 
+    def _add_to_thread(self, draft: Draft, size: int) -> None:
+        if draft.first:
+            self.survey.new_tickets += 1
+            self.request = FirstRequest()
+        self.survey.threaded += 1
+        self.survey.continued += not self.request.takes(size + (0 if draft.external_id else self.external_id_size))
+
+    @cached_property
+    def external_id_size(self) -> int:
+        """Bytes that a generated external id adds to a message's body; they depend on the batch's name alone."""
+        assert self.survey.header is not None
+        return len(',"external_id":""' + derive_external_id("", self.survey.header.name, ""))
+
     def close(self) -> None:
         self.checkpoints.close()
         self.survey.checkpoints = self.checkpoints.noted
         self.survey.people = self.people.distinct()
-        self.survey.tickets = self.tickets.distinct() + self.survey.new_tickets
+        self.survey.named_tickets = self.named.distinct()
+        self.survey.tickets = self.tickets.distinct() + self.survey.named_tickets + self.survey.new_tickets
+
+    def suspicion(self) -> Suspicion:
+        """What a second reading has to settle."""
+        clashing = frozenset(islice(self.named.shared(self.keys), Findings.most))
+        return Suspicion(self.keys.repeated(), self.sides.suspects(), clashing)
 
 
 def survey(
@@ -160,32 +212,26 @@ def survey(
     assembly = Assembly(header, now or datetime.now(UTC), collected.add, batch.secrets, collected.only_counts)
     _check_name(header, batch.secrets, collected.add)
     census = _Census(result, deep)
-    total = 0
     for item in reading.entries(frozenset(header.places)):
         if isinstance(item, Diagnostic):
             collected.add(item)
             continue
-        total += 1
-        draft = assembly.draft(item)
-        if draft is not None:
+        for draft in assembly.drafts(item):
             census.add(draft)
+    for draft in assembly.rest():
+        census.add(draft)
     assembly.close()
-    suspicion = Suspicion(
-        census.keys.repeated(), census.sides.suspects(), known_tickets(assembly.referred, census.keys)
-    )
-    _close(result, census, batch, reading, total, suspicion)
+    result.messages = assembly.messages
+    _close(result, census, batch, reading)
     return result
 
 
-def _close(
-    result: Survey, census: _Census, batch: BatchFile, reading: Reading, total: int, suspicion: Suspicion
-) -> None:
+def _close(result: Survey, census: _Census, batch: BatchFile, reading: Reading) -> None:
     census.close()
-    result.messages = total
     result.digest = reading.digest() if census.deep else ""
-    if suspicion:
+    if suspicion := census.suspicion():
         _look_again(result, batch, suspicion)
-    if total == 0 and result.valid:
+    if result.messages == 0 and result.valid:
         assert result.header is not None
         place = result.header.place("version")
         hint = "add entries below `messages:` or `tickets:`, or rows below the header row"
@@ -222,13 +268,48 @@ def _drafts(
     *,
     report: Callable[[Diagnostic], None] = lambda found: None,
     second: SecondLook | None = None,
-) -> Iterator[tuple[Entry, Draft]]:
-    """The valid entries of one more reading."""
+) -> Iterator[Draft]:
+    """The valid messages of one more reading."""
     assert header is not None
     assembly = Assembly(header, now or datetime.now(UTC), report, batch.secrets, second=second or SecondLook())
     for item in batch.reading().entries(frozenset(header.places)):
-        if isinstance(item, Entry) and (draft := assembly.draft(item)) is not None:
-            yield item, draft
+        if isinstance(item, Entry):
+            yield from assembly.drafts(item)
+    yield from assembly.rest()
+
+
+@dataclass
+class _Naming:
+    """Gives drafts their final names: identical entries count up, and the messages of a new ticket share the ticket."""
+
+    seen: Survey
+    account: str
+    batch: str
+    _counted: Counter[str] = field(default_factory=Counter)
+    _ticket: tuple[TicketDraft, NewTicket] | None = None
+
+    def message(self, draft: Draft) -> Message:
+        ticket = self._final(draft.ticket)
+        key, origin = draft.identity()
+        key = self._numbered(key, origin)
+        if origin is KeyOrigin.CONTENT and draft.identity()[0] in self.seen.repeats:
+            self._counted[draft.identity()[0]] += 1
+        return draft.message(self.account, self.batch, key, ticket)
+
+    def _numbered(self, key: str, origin: KeyOrigin) -> str:
+        """The key that the next message with this one gets."""
+        before = self._counted[key] if origin is KeyOrigin.CONTENT and key in self.seen.repeats else 0
+        return f"{key}-{before + 1}" if before else key
+
+    def _final(self, ticket: int | str | TicketDraft) -> Ticket:
+        if isinstance(ticket, int):
+            return ExistingTicket(ticket)
+        if isinstance(ticket, str):
+            return NamedTicket(ticket)
+        if self._ticket is None or self._ticket[0] is not ticket:
+            leader = self._numbered(*ticket.leader) if ticket.leader else ""
+            self._ticket = ticket, ticket.ticket(self.account, self.batch, leader)
+        return self._ticket[1]
 
 
 def messages(batch: BatchFile, seen: Survey, account: str, now: datetime | None = None) -> Iterator[Message]:
@@ -239,16 +320,12 @@ def messages(batch: BatchFile, seen: Survey, account: str, now: datetime | None 
     """
     assert seen.header is not None
     checkpoints = _Checkpoints()
-    counted: Counter[str] = Counter()
+    naming = _Naming(seen, account, seen.header.name)
     window: list[Message] = []
     verified = 0
-    for _, draft in _drafts(batch, seen.header, now):
+    for draft in _drafts(batch, seen.header, now):
         checkpoints.add(draft)
-        key, origin = draft.identity()
-        if origin is KeyOrigin.CONTENT and key in seen.repeats:
-            counted[key] += 1
-            key = f"{key}-{counted[key]}" if counted[key] > 1 else key
-        window.append(draft.message(account, seen.header.name, key))
+        window.append(naming.message(draft))
         if len(window) == WINDOW:
             verified = _verify(batch, seen, checkpoints, verified)
             yield from window

@@ -3,7 +3,8 @@
 A case is a batch `NAME.yaml`, `.json`, `.csv` or `.jsonl`. `NAME.expected` holds its findings, a line each:
 `file:line:column severity RULE message`, and below it, indented, the other places that belong to it; a right one
 without that file has none. `NAME.wire.jsonl` holds what a right
-one sends to the account acme: key, path and body of each request. `NAME.options.json` is what the command line says.
+one sends to the account acme: key (all keys of a thread), path
+and body of each request. `NAME.options.json` is what the command line says.
 `WRITE_CASES=1` writes both anew, to be read before they are kept.
 """
 
@@ -68,7 +69,10 @@ def findings(name: str, seen: Survey) -> list[str]:
 
 
 def requests(name: str, batch: BatchFile, seen: Survey) -> list[dict[str, Any]]:
-    sent = [{"key": one.key, "path": one.path, "body": one.body} for one in show(batch, seen, "1000", "acme")]
+    sent = [
+        {"key": one.key, **({"keys": list(one.keys)} if len(one.keys) > 1 else {}), "path": one.path, "body": one.body}
+        for one in show(batch, seen, "100000", "acme")
+    ]
     wire = Path(name).with_suffix(".wire.jsonl")
     if WRITE:
         wire.write_text("".join(json.dumps(one, ensure_ascii=False) + "\n" for one in sent))
@@ -89,7 +93,9 @@ def test_a_right_batch_gives_exactly_its_requests(name: str, monkeypatch: pytest
     seen = survey(batch, now=NOW)
     findings(name, seen)
     assert seen.valid
-    assert len(requests(name, batch, seen)) == seen.messages
+    sent = requests(name, batch, seen)
+    assert sum(len(one.get("keys", [one["key"]])) for one in sent) == seen.messages
+    assert len(sent) == seen.posts
 
 
 @pytest.mark.parametrize("name", cases("invalid"))

@@ -39,7 +39,7 @@ def found(
 def planned(**more: Any) -> Plan:
     kinds = {"incoming": 0, "outgoing": 2, "internal-note": 0}
     usual = {"batch": "recall", "mode": "send", "messages": 2, "by_type": kinds, "tickets": 2, "new_tickets": 1}
-    return Plan(**{**usual, "recipients": 2, "sends": 2, "rate": Rate(40, 20.0), **more})
+    return Plan(**{**usual, "recipients": 2, "sends": 2, "rate": Rate(40, 20.0), "posts": 2, **more})
 
 
 # -- words -----------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bulkmsg.batch import Entry
-from bulkmsg.message import Kind, Mode, NewTicket, derive_external_id
+from bulkmsg.message import ExistingTicket, Kind, Mode, NewTicket, derive_external_id
 from bulkmsg.source import Spot
 from bulkmsg.validation.drafts import Draft, TicketDraft
 from bulkmsg.validation.identity import KeyOrigin, default_key, recipients
@@ -44,7 +44,7 @@ def test_a_key_is_given_or_the_external_id_or_made() -> None:
 
 
 def made(body: dict[str, Any], kind: Kind = Kind.OUTGOING, mode: Mode = Mode.SEND, ticket: Any = 1) -> str:
-    return default_key(kind, mode, body, ticket, "content")[0]
+    return default_key(kind, mode, body, ticket, lambda: "content")[0]
 
 
 def test_in_send_mode_a_corrected_text_keeps_the_key() -> None:
@@ -106,17 +106,16 @@ def test_parts_cannot_be_shifted_between_account_name_and_key() -> None:
 
 
 def test_a_message_gets_the_external_id_that_it_lacks_and_keeps_the_one_it_has() -> None:
-    message = draft().message("acme", "b", "key")
+    place = ExistingTicket(1)
+    message = draft().message("acme", "b", "key", place)
     assert message.external_id == derive_external_id("acme", "b", "key")
     assert (message.file, message.line, message.key) == ("b.yaml", 3, "key")
-    assert draft({**BODY, "external_id": "e"}).message("acme", "b", "key").external_id == "e"
+    assert draft({**BODY, "external_id": "e"}).message("acme", "b", "key", place).external_id == "e"
 
 
 def test_a_new_ticket_is_known_by_its_external_id_its_key_or_its_messages_key() -> None:
     def ticket(external_id: str | None, key: str | None, of_message: str) -> NewTicket:
-        found = draft(ticket=TicketDraft({}, external_id, key)).message("acme", "b", of_message).ticket
-        assert isinstance(found, NewTicket)
-        return found
+        return TicketDraft({}, external_id, key).ticket("acme", "b", of_message)
 
     assert ticket("t-1", None, "m").external_id == "t-1"
     assert ticket("t-1", None, "m").given
