@@ -50,6 +50,9 @@ class Place(Protocol):
     def anchored(self, path: Path, *, name: bool = False) -> Anchored | None:
         """Where the value at `path` is written, if it came through an alias or a merge key; None if it did not."""
 
+    def line_of(self, path: Path) -> int:
+        """The line of item `path[1]` of the entry's list `path[0]`, or of the entry; costs next to nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Spot:
@@ -64,6 +67,9 @@ class Spot:
 
     def anchored(self, path: Path, *, name: bool = False) -> Anchored | None:
         return None
+
+    def line_of(self, path: Path) -> int:
+        return self.line
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,10 @@ from typing import Any
 
 import pytest
 
+from bulkmsg.app.inspect import show
 from bulkmsg.app.start import start
+from bulkmsg.message import canonical
+from bulkmsg.validation.survey import BatchFile, survey
 from tests.acceptance.recorder import recorder
 from tests.acceptance.servers import bulkmsg, environment
 
@@ -101,6 +104,15 @@ def test_a_sample_is_valid_and_arrives_whole_in_the_sandbox(name: str, folder: P
     assert checked["valid"] and checked["diagnostics"] == []
     assert planned["messages"] == checked["messages"] > 0
     assert done["created"] == done["total"] == planned["messages"]
+
+
+def test_the_three_samples_of_threads_leave_as_the_same_bytes() -> None:
+    sent = []
+    for name in ("threads.yaml", "threads.jsonl", "threads.csv"):
+        batch = BatchFile(SAMPLES / name, name)
+        sent.append([(one.keys, one.path, canonical(one.body)) for one in show(batch, survey(batch), "100", "acme")])
+    assert sent[0] == sent[1] == sent[2]
+    assert [(len(keys), path) for keys, path, _ in sent[0]] == [(4, "/api/tickets"), (2, "/api/tickets")]
 
 
 @pytest.mark.parametrize("name", ["three-types.yaml", "three-types.csv"])

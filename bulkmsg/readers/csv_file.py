@@ -60,6 +60,9 @@ class CellPlace:
     def anchored(self, path: Path, *, name: bool = False) -> None:
         """A table has no aliases."""
 
+    def line_of(self, path: Path) -> int:
+        return self.line
+
 
 def _cell(text: str, index: int, delimiter: str) -> tuple[int, int]:
     """The 0-based line and column at which cell `index` of a row begins; the row's beginning if it has no such cell."""

@@ -49,6 +49,9 @@ class LinePlace:
     def anchored(self, path: Path, *, name: bool = False) -> None:
         """JSON has no aliases."""
 
+    def line_of(self, path: Path) -> int:
+        return self.line
+
 
 def _blanks(text: str, at: int) -> int:
     match = _BLANKS.match(text, at)

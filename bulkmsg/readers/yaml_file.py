@@ -7,6 +7,7 @@ speak YAML 1.1, keep the last of two equal keys, and copy or follow aliases with
 from __future__ import annotations
 
 import io
+from array import array
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from typing import Any
@@ -155,6 +156,8 @@ class _Document:
         self._expanded_chars = 0
         self._held = 0
         self._deepest = 0
+        self._lists_at = 0  # the depth of lists that are entries' own, whose items' lines are kept with their places
+        self._lists: dict[int, array[int]] = {}
 
     # The document's top: what is yielded.
 
@@ -274,6 +277,7 @@ class _Document:
         """The items of a list whose first event was read."""
         index = 0
         depth = len(path) + 2
+        self._lists_at = depth + 1
         get = self._get
         yield from self._taken()
         while True:
@@ -285,16 +289,19 @@ class _Document:
             if self.findings:
                 yield from self._taken((*path, index))
             else:
-                yield self._node((*path, index), value, self._place(event))
+                yield self._node((*path, index), value, self._place(event, lists=value))
             index += 1
 
-    def _place(self, event: Event, key: Position | None = None) -> YamlPlace:
-        """The place of the value that began with `event` and ended with the last event read."""
+    def _place(self, event: Event, key: Position | None = None, lists: Json = None) -> YamlPlace:
+        """The place of the value that began with `event` and ended with the last event read; `lists` is an entry."""
         feed = self._feed
         # A header field's place is asked when entries were read, whose anchors may bear the same names.
         anchors = dict(self._anchors) if key is not None and self._anchors else self._anchors
         end = self._last.end_mark
-        return YamlPlace(self._name, event.start_mark, end, feed.texts, feed.base, _events, key, anchors)
+        lines = None
+        if self._lists and isinstance(lists, dict):
+            lines = {name: self._lists[id(item)] for name, item in lists.items() if id(item) in self._lists}
+        return YamlPlace(self._name, event.start_mark, end, feed.texts, feed.base, _events, key, anchors, lines)
 
     def _node(self, path: Path, value: Json, place: Place) -> Node:
         return Node(path, _restored(value) if self._feed.swapped else value, place)
@@ -306,6 +313,7 @@ class _Document:
         feed, mark = self._feed, event.start_mark
         self._expanded_chars = 0
         self._lookups = 0
+        self._lists.clear()
         feed.begun = mark.index
         feed.closed_before = feed.closed
         feed.origin = mark
@@ -362,11 +370,15 @@ class _Document:
             self._deeper(depth)
         get, feed = self._get, self._feed
         result: list[Json] = []
+        lines = array("L")
+        if depth == self._lists_at:
+            self._lists[id(result)] = lines  # the list is the entry's own, and lives as long as that
         feed.open.append(result)
         while True:
             event = get()
             if type(event) is SequenceEndEvent:
                 break
+            lines.append(event.start_mark.line + 1)
             result.append(self._value(event, depth + 1))
         feed.open.pop()
         feed.closed += len(result)

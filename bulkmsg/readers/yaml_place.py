@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,7 +58,7 @@ class YamlPlace:
     A piece is some 64 kB, shared by the entries in it: keep positions, not places.
     """
 
-    __slots__ = ("_anchors", "_base", "_end", "_events", "_key", "_parse", "_start", "_texts", "file")
+    __slots__ = ("_anchors", "_base", "_end", "_events", "_key", "_lines", "_parse", "_start", "_texts", "file")
 
     def __init__(
         self,
@@ -70,8 +70,10 @@ class YamlPlace:
         parse: Parse,
         key: Position | None = None,
         anchors: Mapping[str, Anchor] | None = None,
+        lines: Mapping[str, Sequence[int]] | None = None,
     ) -> None:
         # `start` and `end` are the parser's marks, which count characters of the file; `texts` begin at `base`.
+        # `lines` are those on which the items of the entry's own lists begin.
         self.file = file
         self._start = start
         self._end = end
@@ -80,6 +82,7 @@ class YamlPlace:
         self._parse = parse
         self._key = key
         self._anchors = anchors or {}
+        self._lines = lines or {}
         self._events: list[Event] | None = None
 
     @property
@@ -92,9 +95,19 @@ class YamlPlace:
         if name and at == 0 and self._key is not None:
             return self._key
         if at >= len(events):
-            return position(self._start)
+            line = self._item_line(path)
+            return position(self._start) if line is None else Position(line, 1)
         here = position((key if name and key is not None and not rest else events[at]).start_mark)
         return Position(self._start.line + here.line, here.column)
+
+    def line_of(self, path: Path) -> int:
+        return self._item_line(path) or self.line
+
+    def _item_line(self, path: Path) -> int | None:
+        if len(path) < 2 or not isinstance(path[0], str) or not isinstance(path[1], int):
+            return None
+        lines = self._lines.get(path[0], ())
+        return lines[path[1]] if path[1] < len(lines) else None
 
     def anchored(self, path: Path, *, name: bool = False) -> Anchored | None:
         return self._anchored(path, name, _MAX_HOPS)

@@ -92,8 +92,7 @@ class SecondLook:
     def _meet(self, name: str, side: bool, said: str, place: Place, path: Path) -> tuple[Related, ...] | None:
         """The first place on the other side, once; None as long as a name was met on one side only."""
         if (name, side) not in self._first:
-            line = place.at(path).line if path else place.line
-            self._first[name, side] = Related(said, place.file, line, 1)
+            self._first[name, side] = Related(said, place.file, place.line_of(path), 1)
         other = self._first.get((name, not side))
         if other is None or name in self._told:
             return None
@@ -153,7 +152,7 @@ class _Group:
         if self.count > _PLACES_SHOWN:
             return
         column = _column(entry, path)
-        at = Position(entry.place.line, 1)
+        at = Position(entry.place.line_of(path), 1)
         if self.exact:
             at = entry.place.at(path if entry.cells is None else () if column is None else (column,))
         said = "the first of them" if self.count == 1 else "another of them"

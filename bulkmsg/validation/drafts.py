@@ -154,4 +154,4 @@ class Draft:
         if self.external_id is None:
             body = {**body, "external_id": derive_external_id(account, batch, key)}
         place = self.entry.place
-        return Message(self.kind, key, ticket, body, self.content(), place.file, place.line)
+        return Message(self.kind, key, ticket, body, self.content(), place.file, place.line_of(self.path))

@@ -76,6 +76,6 @@ class ThreadTimes:
         time, name = found
         if self._latest is not None and time < self._latest[0]:
             _, before, where = self._latest
-            return Late("in its ticket", name, before.file, before.at(where).line)
+            return Late("in its ticket", name, before.file, before.line_of(where))
         self._latest = time, place, path
         return None
