@@ -19,10 +19,12 @@ from bulkmsg.deadline import Deadline
 from bulkmsg.delivery import Look, Pause, Refusal, Sight, Step, find_message
 from bulkmsg.errors import ExitCode
 from bulkmsg.events import Event, Name
+from bulkmsg.meeting import Meeting
 from bulkmsg.outcome import Standing
 from bulkmsg.pacing import Pacer, retry_after_seconds
-from bulkmsg.ports import Contact, Helpdesk, Renewal, Reply, Request, Sink
+from bulkmsg.ports import Budget, Contact, Helpdesk, Renewal, Reply, Request, Sink
 from bulkmsg.retry import Breaker
+from bulkmsg.sharing import Company
 
 Seen = TypeVar("Seen")
 GO_ON = "run the same command again: it goes on where it stopped"
@@ -79,6 +81,16 @@ class Desk:
         self._stopping = asyncio.Event()
         self._deadlines: tuple[Deadline, ...] = ()
         self._told: list[Callable[[Halt], None]] = []
+        self._meeting: Meeting | None = None
+
+    def meet(self, budget: Budget | None, run: str, note: Callable[[str], None]) -> None:
+        """Share the account's budget with its other runs; without one the helpdesk is this run's alone.
+
+        Args:
+            run: the name of this run, unlike any other's.
+            note: is told, once, why the others cannot be met.
+        """
+        self._meeting = Meeting(budget, Company(self.pacer, run), note) if budget is not None else None
 
     def stop(self, halt: Halt) -> None:
         """Let nothing new start; the first reason stays."""
@@ -184,19 +196,25 @@ class Desk:
 
     async def _wait_for_turn(self, loop: asyncio.AbstractEventLoop) -> None:
         while self.halt is None:
+            if self._meeting is not None:
+                await self._meeting.listen()
             now = loop.time()
             self._look_at_the_time(now)  # its timer may be late, where the loop was busy or the machine asleep
             if self.halt is not None:
                 break
-            wait = max(self.pacer.wait(now), self.breaker.wait(now))
-            if self.in_flight >= self.concurrency:
-                wait = math.inf
-            if wait < _INSTANT:
+            wait = self._wait(now) if self._meeting is None else await self._meeting.claim(self._wait)
+            if wait < _INSTANT and self.halt is None:
                 self.waiting = ""
                 return
             self._say_waiting(now)
             await self._change_within(wait)
         raise Stopped
+
+    def _wait(self, now: float) -> float:
+        if self.in_flight >= self.concurrency:
+            return math.inf
+        wait = max(self.pacer.wait(now), self.breaker.wait(now))
+        return wait if wait >= _INSTANT else 0.0
 
     def _say_waiting(self, now: float) -> None:
         pause = self.pacer.paused(now)
@@ -210,8 +228,12 @@ class Desk:
     def _learn(self, token: int, reply: Reply, now: float) -> None:
         self.requests += 1
         self.recent.append(now)
+        if self._meeting is not None:
+            self._meeting.hear(now)
         if reply.status == 429:
             self.throttled += 1
+            if self._meeting is not None:
+                self._meeting.refused()
             pause = retry_after_seconds(reply.retry_after, self.now_utc())
             self.pacer.throttled(token, now, pause, reply.used, reply.limit)
             self.sink.tell(Event(Name.THROTTLED, fields={"seconds": round(pause, 3)}))

@@ -42,7 +42,8 @@ _SLACK_AT_MOST = 0.05
 # For so many windows we remember what others use, where windows are counted. Longer means fewer refusals, ours and
 # theirs, and less of the room for us: our own bursts hide theirs from us for most of a window.
 _MEMORY = 3.0
-# How long a request that we are only told of may be under way, in windows, before we have seen an answer of our own.
+# How long a request that we are only told of may be under way, in windows, as long as no answer to us took longer. Too
+# short, and a count that lacks it makes the mirror stand too low; too long costs little, since the mirror leaks anyway.
 _FLIGHT_UNKNOWN = 0.05
 # A shorter wait is rounding; a sleep of that length might not move the clock.
 _TINY = 1e-6
@@ -92,6 +93,44 @@ class Counting(Enum):
     WINDOWS = "windows"  # its count fell faster than a bucket can leak
 
 
+class Corrected(Enum):
+    """Which way an answer corrected the mirror since other runs were told of it."""
+
+    NOT = "not"
+    DOWN = "down"  # what is used is surely no more than this
+    UP = "up"  # strangers use some of it
+
+    def both(self, ours: float, theirs: float) -> float:
+        """One level out of ours and that of the others, who do not know of the correction."""
+        if self is Corrected.DOWN:
+            return min(ours, theirs)
+        return max(ours, theirs) if self is Corrected.UP else theirs
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What one run of ours knows of the account at a moment, for another that knows less.
+
+    Args:
+        level: how full the helpdesk's bucket was at `at`.
+        heard: when the last answer said so; minus infinity while none has.
+        until: the end of the pause that a Retry-After asks for.
+        limit: the header's right side, None while it was not seen.
+        doublings: how often the part of the limit that stays free was doubled.
+        quickest, slowest: seconds that answers took; infinity and zero while none has come.
+    """
+
+    at: float
+    level: float
+    heard: float = -math.inf
+    until: float = -math.inf
+    limit: int | None = None
+    counting: Counting = Counting.UNKNOWN
+    doublings: int = 0
+    quickest: float = math.inf
+    slowest: float = 0.0
+
+
 # What a refusal against expectation teaches: once, that there may be windows; when the log does not keep us from
 # refusals either, that there are none, and that others send in bursts.
 _AFTER_REFUSAL = {Counting.UNKNOWN: Counting.SUSPECTED, Counting.SUSPECTED: Counting.LEAKS}
@@ -120,6 +159,7 @@ class Pacer:
         self._until = -math.inf
         self._throttled_at = -math.inf
         self._doublings = 0
+        self._corrected = Corrected.NOT
         self._counting = Counting.UNKNOWN
         self._doubtful = 0  # lost since the mirror was last set right: it may stand that much too high
         self._quickest, self._slowest = math.inf, 0.0
@@ -180,18 +220,61 @@ class Pacer:
         del self._starts[: bisect_left(self._starts, now - 3 * self._log_window)]
         return token
 
-    def note(self, start: float) -> None:
+    def note(self, start: float, *, ours: bool = True) -> None:
         """Take into account a request of ours that this pacer did not start: an earlier run's, another process's.
 
         Args:
             start: when it started, by the clock of all other times here. Tell the oldest first: one that comes late
                 counts as if it had started at the last moment we looked.
+            ours: it counts against our own ceiling and share as well, not only against the helpdesk's limit.
         """
         insort(self._starts, start)
-        self._ours.add(start)
+        if ours:
+            self._ours.add(start)
         self._mirror.add(start)
-        longest = self._slowest if self._slowest > 0 else self._server.window * _FLIGHT_UNKNOWN
+        longest = max(self._slowest, self._server.window * _FLIGHT_UNKNOWN)
         insort(self._ends, start + longest)
+
+    def learned(self, now: float) -> Learned:
+        """What this pacer knows, for those of other runs on the account."""
+        self._mirror.drain(now)
+        self._corrected = Corrected.NOT
+        return Learned(
+            now,
+            self._mirror.level,
+            self._heard,
+            self._until,
+            self._told,
+            self._counting,
+            self._doublings,
+            self._quickest,
+            self._slowest,
+        )
+
+    @property
+    def untold(self) -> bool:
+        """Whether an answer has corrected the level since `learned` was asked for."""
+        return self._corrected is not Corrected.NOT
+
+    def adopt(self, learned: Learned, now: float) -> None:
+        """Take over what another run of ours told last, so that all have one level and one pause.
+
+        Note the starts that it knew of before. What an answer has taught us since we told others holds beside it.
+        """
+        self._until = max(self._until, learned.until)
+        self._doublings = max(self._doublings, min(learned.doublings, _DOUBLINGS_AT_MOST))
+        self._quickest = min(self._quickest, learned.quickest)
+        self._slowest = max(self._slowest, learned.slowest)
+        if self._counting is Counting.UNKNOWN:
+            self._counting = learned.counting
+        if self._told is None and learned.limit is not None and learned.limit < self._limit:
+            self._told = learned.limit
+            self._retune()
+        if learned.heard > -math.inf:
+            self._heard = max(self._heard, learned.heard)
+            self._mirror.drain(now)
+            theirs = max(0.0, learned.level - self._mirror.leak * max(0.0, now - learned.at))
+            self._mirror.level = self._corrected.both(self._mirror.level, theirs)
 
     def answered(self, token: int, now: float, used: int | None, limit: int | None) -> None:
         """An answer other than 429; `used` and `limit` are the header's two sides, `used` counts the request itself."""
@@ -220,6 +303,7 @@ class Pacer:
             self._starts.remove(flight.start)
         self._mirror.drain(now)
         self._mirror.level = max(self._mirror.level, self._limit)
+        self._corrected = Corrected.UP
         self._see_others(flight.start, now, self._limit if used is None else min(used, self._limit))
 
     @property
@@ -291,8 +375,10 @@ class Pacer:
         if most < mirror.level and self._limit > 1:
             mirror.level = most
             self._doubtful = 0
+            self._corrected = Corrected.DOWN
         elif least > mirror.level:  # others are sending; the count is about half a round trip old
             mirror.level = used - mirror.leak * (now - start) / 2
+            self._corrected = Corrected.UP
         self._see_others(start, now, used)
 
     def _judge(self, start: float, now: float, used: int, overlapping: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from typing import Protocol
@@ -143,6 +144,23 @@ class Journal(Protocol):
     def outcome(self, key: str, attempt: int, content: str, outcome: Outcome) -> None: ...
 
     def retry(self, key: str, attempt: int, verdict: RetryVerdict, status: int, reason: str) -> None: ...
+
+
+class Budget(Protocol):
+    """Where the runs of one account on this machine tell each other what they use of it. Raises nothing of its own.
+
+    `trouble` says for a person why it cannot be used, and is empty while it can; a run then goes on alone.
+    """
+
+    @property
+    def trouble(self) -> str: ...
+
+    def peek(self) -> bytes:
+        """What was kept last, at any time; empty where nothing can be known."""
+
+    async def exchange(self, act: Callable[[bytes], bytes | None]) -> None:
+        """Call `act` once with what was kept last, and keep what it returns, if anything; no other run is let in
+        between."""
 
 
 class Sink(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from typing import Any
 from unittest.mock import Mock
 
@@ -12,6 +13,8 @@ import pytest
 
 for _name in [name for name in os.environ if name.startswith(("GORGIAS_", "BULKMSG_", "GITHUB_", "CI_"))]:
     del os.environ[_name]
+_STATE = tempfile.TemporaryDirectory(prefix="bulkmsg-state-")  # gone with the tests
+os.environ["XDG_STATE_HOME"] = _STATE.name
 
 
 class _Response(aiohttp.ClientResponse):

@@ -243,3 +243,19 @@ class FakeJournal:
     def retry(self, key: str, attempt: int, verdict: RetryVerdict, status: int, reason: str) -> None:
         self.records.append(("retry", key, verdict))
         self._move(key, Standing(State.PENDING, self.standing(key).content, attempt))
+
+
+@dataclass
+class FakeBudget:
+    """What the runs of one account keep together, in memory: one at a time by nature, since nothing here waits."""
+
+    kept: bytes = b""
+    trouble: str = ""
+
+    def peek(self) -> bytes:
+        return self.kept
+
+    async def exchange(self, act: Callable[[bytes], bytes | None]) -> None:
+        told = act(self.kept)
+        if told is not None:
+            self.kept = told

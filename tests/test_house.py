@@ -14,10 +14,10 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
     for floor in (
         "cli",
         "app",
-        "engine journal gorgias.client progress reports",
+        "engine journal gorgias.client budget progress reports",
         "desk reconcile",
-        "review delivery",
-        "plan retry stopping deadline",
+        "review delivery meeting",
+        "plan retry stopping deadline sharing",
         "pacing gorgias.wire gorgias.oauth validation fields bundle",
         "template schema readers",
         "batch credentials",
@@ -130,7 +130,7 @@ def test_each_library_has_one_door() -> None:
 
 def test_the_heart_knows_no_library_and_no_clock_but_its_loop() -> None:
     forbidden = {"time", "aiohttp", "socket", "threading", "subprocess"}
-    rooms = "engine desk delivery reconcile pacing retry plan review stopping deadline"
+    rooms = "engine desk meeting delivery reconcile pacing sharing retry plan review stopping deadline"
     for name in rooms.split():
         assert forbidden.isdisjoint(_imports(ROOT / f"{name}.py")), name
 

@@ -93,6 +93,7 @@ class Sending:
             self.desk = Desk(
                 reached.helpdesk, pacer, Breaker(), self.sink, options.concurrency, self.now, reached.renewal
             )
+            self.desk.meet(reached.budget, self.run, self.watcher.note)
             if reached.renewal is not None:
                 reached.renewal.note = self.watcher.note
             self.desk.when_stopped(self._tell_stop)

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from random import Random
+from secrets import token_hex
 from signal import Signals
 
 from bulkmsg.app.preflight import who_we_are
@@ -40,6 +41,7 @@ async def visit(errand: Errand, sink: Sink, note: Callable[[str], None], random:
         reached = await stack.enter_async_context(over_http(errand))
         pacer, renewal = Pacer(reached.assumed, options.rate), reached.renewal
         desk = Desk(reached.helpdesk, pacer, Breaker(), sink, options.concurrency, renewal=renewal)
+        desk.meet(reached.budget, token_hex(8), note)
         if renewal is not None:
             renewal.note = note
         stack.enter_context(Listening(_stopper(desk, note)))

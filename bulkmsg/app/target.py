@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from bulkmsg.app.access import Access
 from bulkmsg.app.prepare import Errand
+from bulkmsg.budget import SharedBudget
 from bulkmsg.credentials import token_file
-from bulkmsg.ports import Helpdesk
+from bulkmsg.ports import Budget, Helpdesk
 from bulkmsg.settings import API_KEY_RATE, Credentials, Rate, check_base_url
+from bulkmsg.tokens import state_folder
 
 
 @dataclass(frozen=True)
 class Reached:
-    """The helpdesk's door, the rate to begin with, the sandbox that stands behind it, if one does, and what renews the
-    access to it, where that runs out."""
+    """The helpdesk's door, the rate to begin with, the sandbox that stands behind it, if one does, what renews the
+    access to it, where that runs out, and where the runs of the account meet; None for a helpdesk of one run alone."""
 
     helpdesk: Helpdesk
     assumed: Rate
     sandbox: Any = None
     renewal: Access | None = None
+    budget: Budget | None = None
 
 
 Reach = Callable[[Errand], AbstractAsyncContextManager[Reached]]
@@ -41,7 +45,18 @@ async def over_http(errand: Errand) -> AsyncIterator[Reached]:
         app = credentials.app
         tokens = token_file(os.environ, errand.account, app) if app else None
         renewal = Access(client, app, tokens, credentials.token) if app and tokens else None
-        yield Reached(client, assumed, sandbox, renewal)
+        with closing(_budget(errand)) as budget:
+            yield Reached(client, assumed, sandbox, renewal, None if sandbox else budget)
+
+
+def _budget(errand: Errand) -> SharedBudget:
+    """What all runs share that reach the same helpdesk from this machine; no file is made before it is used."""
+    base = errand.options.base_url
+    helpdesk = f"loopback-{urlsplit(base).port}" if base else errand.account
+    try:
+        return SharedBudget(state_folder(os.environ) / helpdesk)
+    except RuntimeError:
+        return SharedBudget(None)
 
 
 @asynccontextmanager
