@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 
 from bulkmsg.message import Mode
+from bulkmsg.settings import Attachments
 from bulkmsg.source import Json, Path, Place, Spot
 
 HEADER_FIELDS = frozenset({"version", "name", "account", "mode", "timezone", "defaults"})
@@ -22,6 +23,7 @@ class BatchOptions:
     timezone: str | None = None
     delimiter: str | None = None
     encoding: str | None = None
+    attachments: Attachments = Attachments.UPLOAD
 
 
 @dataclass(frozen=True, slots=True)

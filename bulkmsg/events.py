@@ -17,6 +17,8 @@ class Name(StrEnum):
     RUN_STARTED = "run_started"
     ATTEMPT_STARTED = "attempt_started"
     ATTEMPT_FINISHED = "attempt_finished"
+    UPLOAD_STARTED = "upload_started"
+    UPLOAD_FINISHED = "upload_finished"
     LOOKUP_STARTED = "lookup_started"
     LOOKUP_FINISHED = "lookup_finished"
     MESSAGE_SETTLED = "message_settled"

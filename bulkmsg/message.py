@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 
@@ -72,6 +72,39 @@ class NamedTicket:
 Ticket = ExistingTicket | NewTicket | NamedTicket
 
 
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file on this machine that is an attachment of a message once it was uploaded.
+
+    Args:
+        position: its place in the message's `attachments`, from 0.
+        file: the path as the batch gives it, from the batch's folder; only for people.
+        path: where it really lies, every link resolved.
+        digest: sha256 of what it holds, 64 hex characters; `size` in bytes.
+        mark: what the file system said of it when it was read: as long as that is the same, so is what it holds.
+        name, content_type: what the helpdesk is told of it; `guessed`: the type was made from the name.
+    """
+
+    position: int
+    file: str
+    path: str
+    digest: str
+    size: int
+    mark: tuple[int, ...]
+    name: str
+    content_type: str
+    guessed: bool = False
+
+    @property
+    def identity(self) -> tuple[str, str, str]:
+        """Files with the same are uploaded once: a name is part of an upload (Gorgias reference, "Upload files")."""
+        return self.digest, self.name, self.content_type
+
+    @property
+    def hash64(self) -> int:
+        return hash64("\0".join(self.identity))
+
+
 @dataclass(frozen=True)
 class Message:
     """One message, ready to be sent.
@@ -79,6 +112,8 @@ class Message:
     `body` is exactly what goes on the wire, `external_id` included (Gorgias reference, "Create a message").
     `content` is the hash that says whether an entry was edited: 16 hex characters over type, ticket reference and
     final body without `external_id`.
+    `uploads` are attachments that are still files here: until `with_uploaded` has put in what the helpdesk answered,
+    `body` has no `url` for them, and the helpdesk would refuse it.
     """
 
     kind: Kind
@@ -88,6 +123,7 @@ class Message:
     content: str
     file: str
     line: int
+    uploads: tuple[Upload, ...] = ()
 
     @property
     def external_id(self) -> str:
@@ -104,6 +140,14 @@ class Message:
     def will_be_mailed(self) -> bool:
         """Whether the helpdesk will really deliver it: outgoing with no `sent_datetime` ("Create a message")."""
         return self.kind is Kind.OUTGOING and not self.body.get("sent_datetime")
+
+
+def with_uploaded(message: Message, found: Sequence[dict[str, Json]]) -> Message:
+    """The message with what the helpdesk answered for each of its `uploads`, in their order; its content stays."""
+    attachments = list(message.body["attachments"])
+    for upload, item in zip(message.uploads, found, strict=True):
+        attachments[upload.position] = {**attachments[upload.position], **item}
+    return replace(message, body={**message.body, "attachments": attachments}, uploads=())
 
 
 def thread_payload(ticket: NewTicket, messages: Sequence[Message]) -> bytes:

@@ -8,7 +8,7 @@ from enum import Enum, StrEnum
 from typing import Protocol
 
 from bulkmsg.events import Event
-from bulkmsg.message import Kind
+from bulkmsg.message import Kind, Upload
 from bulkmsg.outcome import Outcome
 from bulkmsg.source import Json
 
@@ -23,12 +23,16 @@ class Contact(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One API call. `path` is built from checked integers and constants, never from the user's text."""
+    """One API call. `path` is built from checked integers and constants, never from the user's text.
+
+    With `upload` the body is a form that holds this file, read while it is sent.
+    """
 
     method: str
     path: str
     query: tuple[tuple[str, str], ...] = ()
     body: bytes | None = None
+    upload: Upload | None = None
 
 
 @dataclass(frozen=True, slots=True)

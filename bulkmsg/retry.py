@@ -8,8 +8,9 @@ from enum import Enum
 from random import Random
 
 from bulkmsg.gorgias import wire
-from bulkmsg.message import ExistingTicket, Message
+from bulkmsg.message import ExistingTicket, Message, Upload
 from bulkmsg.ports import Contact, Reply
+from bulkmsg.source import Json
 
 # Refusals that say the request was understood and nothing was created (Gorgias reference, "Errors").
 _REJECTING = frozenset({400, 404, 405, 413, 415, 422})
@@ -55,6 +56,28 @@ def judge(reply: Reply, message: Message) -> Judgement:
     if reply.status == 301 and (other := merged_into(reply, message)) is not None:
         # Gorgias changelog, "301 redirect when fetching merged ticket".
         return Judgement(Verdict.REJECTED, 301, error=f"the ticket was merged into ticket {other}")
+    return Judgement(Verdict.IN_DOUBT, reply.status, error=f"the helpdesk answered {reply.status}")
+
+
+def judge_upload(reply: Reply, file: Upload) -> Judgement | dict[str, Json]:
+    """What the answer to an upload means; what goes into the message where it stands in the helpdesk now.
+
+    An upload creates no message, so what is in doubt may simply be repeated. Its refusals need not be JSON: who
+    refuses a large body is often a proxy, and nothing documents the text of a 413.
+    """
+    if reply.contact is Contact.NEVER_LEFT:
+        return Judgement(Verdict.NOT_PROCESSED, error=reply.reason)
+    if reply.contact is Contact.LOST:
+        return Judgement(Verdict.IN_DOUBT, reply.status, error=reply.reason)
+    if 200 <= reply.status < 300:
+        found = wire.read_upload(reply, file)
+        return Judgement(Verdict.IN_DOUBT, reply.status, error=found) if isinstance(found, str) else found
+    if reply.status == 429:
+        return Judgement(Verdict.THROTTLED, 429, error="the helpdesk's limit was reached")
+    if reply.status in (401, 403):
+        return Judgement(Verdict.REFUSED, reply.status, error=wire.error_text(reply))
+    if reply.status in _REJECTING:
+        return Judgement(Verdict.REJECTED, reply.status, error=wire.error_text(reply))
     return Judgement(Verdict.IN_DOUBT, reply.status, error=f"the helpdesk answered {reply.status}")
 
 

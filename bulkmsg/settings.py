@@ -14,7 +14,7 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)?")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, None: 1.0}
 _RATE = re.compile(r"(\d+)/(\d*(?:\.\d+)?(?:ms|s|m|h)?)")
 _ACCOUNT = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
-_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 SANDBOX_ACCOUNT = "sandbox"
 
@@ -100,7 +100,7 @@ def check_base_url(url: str) -> str:
     except ValueError:
         raise refused from None
     plain = not (parts.username or parts.password or parts.query or parts.fragment or parts.path.strip("/"))
-    if parts.scheme != "http" or parts.hostname not in _LOOPBACK or not plain or port is None:
+    if parts.scheme != "http" or parts.hostname not in LOOPBACK or not plain or port is None:
         raise refused
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
     return f"http://{host}:{port}"
@@ -111,6 +111,14 @@ class InDoubt(StrEnum):
 
     RESEND = "resend"
     HOLD = "hold"
+
+
+class Attachments(StrEnum):
+    """What leaves of a batch's attachments. It never changes which entry is which, nor whether it was edited."""
+
+    UPLOAD = "upload"  # files are uploaded, web addresses passed on
+    LINK = "link"  # web addresses are passed on; nothing is uploaded
+    SKIP = "skip"  # messages leave without
 
 
 @dataclass(frozen=True, slots=True)

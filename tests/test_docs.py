@@ -204,7 +204,7 @@ def test_every_fault_and_every_door_of_the_sandbox_is_described() -> None:
 # -- the rules -----------------------------------------------------------------------------------------------------
 
 # What no block of a page can show: a file that is missing, bytes that are no text, a thousand errors, a megabyte.
-WITHOUT_EXAMPLE = {"BM101", "BM102", "BM207", "BM411"}
+WITHOUT_EXAMPLE = {"BM101", "BM102", "BM207", "BM411", "BM423", "BM425"}
 
 PARSED = rule_pages.pages()
 _ENDINGS = {"yaml": "yaml", "csv": "csv", "jsonl": "jsonl"}
@@ -258,6 +258,9 @@ def _findings(example: Example, folder: Path) -> Iterator[Diagnostic]:
     (folder / "customers.csv").write_text(
         "email,first_name,order_no\njane@example.com,Jane,1042\nkim@example.com,,1043\n"
     )
+    for name in ("12", "12.pdf"):
+        (folder / "invoices").mkdir(exist_ok=True)
+        (folder / "invoices" / name).write_text("an invoice")
     path = folder / f"example.{_ENDINGS[example.language]}"
     text = example.text
     if example.language == "yaml" and text.startswith("- "):

@@ -15,6 +15,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "cli",
         "app",
         "engine journal gorgias.client budget progress reports",
+        "uploads",
         "desk reconcile",
         "review delivery meeting",
         "plan retry stopping deadline sharing",
@@ -130,7 +131,7 @@ def test_each_library_has_one_door() -> None:
 
 def test_the_heart_knows_no_library_and_no_clock_but_its_loop() -> None:
     forbidden = {"time", "aiohttp", "socket", "threading", "subprocess"}
-    rooms = "engine desk meeting delivery reconcile pacing sharing retry plan review stopping deadline"
+    rooms = "engine uploads desk meeting delivery reconcile pacing sharing retry plan review stopping deadline"
     for name in rooms.split():
         assert forbidden.isdisjoint(_imports(ROOT / f"{name}.py")), name
 

@@ -146,8 +146,18 @@ def _number_of(ticket: Ticket) -> int | str:
     return "{id of the new ticket}" if generated else f"{{id of {ticket.external_id}}}"
 
 
+def _with_files(message: Message) -> dict[str, Json]:
+    """The body, where a `url` that only the upload gives says which file it will be of."""
+    body: dict[str, Json] = dict(message.body)
+    if message.uploads:
+        body["attachments"] = [dict(item) for item in body["attachments"]]
+        for upload in message.uploads:
+            body["attachments"][upload.position]["url"] = f"(from uploading {upload.file})"
+    return body
+
+
 def _shown_body(message: Message, account_known: bool) -> dict[str, Json]:
-    body = dict(message.body)
+    body = _with_files(message)
     if not account_known and str(body.get("external_id", "")).startswith("bulkmsg-"):
         del body["external_id"]
     return body

@@ -96,7 +96,10 @@ def _sentence(what: str, where: str, why: str) -> str:
 
 
 def _condition(rule: Any) -> str:
-    """In words, the one comparison that an `if` makes: only those are told of."""
+    """In words, the one thing that an `if` asks: only those are told of."""
+    absent: list[str] = rule.get("not", {}).get("required", []) if isinstance(rule, dict) else []
+    if len(absent) == 1:
+        return f"where there is no {absent[0]}"
     compared = list(rule.get("properties", {}).items()) if isinstance(rule, dict) and rule.get("required") else []
     if len(compared) != 1 or "const" not in compared[0][1]:
         return ""

@@ -14,7 +14,9 @@ import aiohttp
 from yarl import URL
 
 from bulkmsg import __version__, json_text
+from bulkmsg.message import Upload
 from bulkmsg.ports import Contact, Reply, Request
+from bulkmsg.readers.attached import Sent
 from bulkmsg.settings import Credentials
 from bulkmsg.source import Json
 
@@ -24,6 +26,8 @@ CONNECT_SECONDS = 10.0
 KEEP_ALIVE_SECONDS = 8.0
 _MOST_BYTES = 16_000_000  # a page of 100 messages with bodies; errors are read up to the smaller bound
 _MOST_ERROR_BYTES = 65_536
+# A file may take as long as it needs at 2 Mbit/s, on top of the time that any request has.
+UPLOAD_BYTES_PER_SECOND = 250_000
 
 
 class GorgiasClient:
@@ -31,7 +35,7 @@ class GorgiasClient:
 
     Args:
         base_url: scheme, host and port; built from an account's checked name, or a checked loopback override.
-        timeout: seconds for one request from its first byte to the answer's last.
+        timeout: seconds for one request from its first byte to the answer's last; for a file, more by its size.
     """
 
     def __init__(self, base_url: str, credentials: Credentials, timeout: float = 60.0) -> None:
@@ -42,7 +46,7 @@ class GorgiasClient:
             "User-Agent": f"bulkmsg/{__version__}",
             "Authorization": _authorization(credentials),
         }
-        self._timeout = aiohttp.ClientTimeout(total=timeout, connect=None, sock_connect=CONNECT_SECONDS)
+        self._timeout = _timeout(timeout)
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -67,7 +71,7 @@ class GorgiasClient:
 
     async def call(self, request: Request) -> Reply:
         """Send one request. Never raises but for cancellation."""
-        return await self._send(request, self._headers, _MOST_BYTES)
+        return await self._send(request, self._headers_of(request), _MOST_BYTES)
 
     async def grant(self, path: str, form: Iterable[tuple[str, str]], client_id: str, client_secret: str) -> Reply:
         """Post a form to the account's own host as an app: HTTP Basic, as Gorgias's guide to OAuth2 has it."""
@@ -86,19 +90,55 @@ class GorgiasClient:
         loop = asyncio.get_running_loop()
         departure = SimpleNamespace(left=False)
         started = loop.time()
+        file: Sent | None = None
         try:
+            file = Sent(request.upload) if request.upload else None
             async with self._session.request(
                 request.method,
                 self._base.with_path(request.path, encoded=True).with_query(list(request.query)),
-                data=request.body,
+                data=_form(request.upload, file) if request.upload and file else request.body,
                 headers=headers,
                 allow_redirects=False,
                 trace_request_ctx=departure,
+                timeout=self._timeout_of(request),
             ) as response:
                 return await _read(response, started, loop, most)
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             contact = Contact.LOST if departure.left else Contact.NEVER_LEFT
-            return Reply(contact, reason=_say(error, departure.left), sent=started, received=loop.time())
+            said = "the file could not be read" if _is_unread(request, file) else _say(error, departure.left)
+            return Reply(contact, reason=said, sent=started, received=loop.time())
+        finally:
+            if file is not None:
+                file.close()
+
+    def _headers_of(self, request: Request) -> dict[str, str]:
+        """Without a type for a form, which says itself what it is: its boundary belongs to it."""
+        if request.upload is None:
+            return self._headers
+        return {name: value for name, value in self._headers.items() if name != "Content-Type"}
+
+    def _timeout_of(self, request: Request) -> aiohttp.ClientTimeout:
+        more = request.upload.size / UPLOAD_BYTES_PER_SECOND if request.upload else 0.0
+        return _timeout((self._timeout.total or 0.0) + more) if more else self._timeout
+
+
+def _timeout(total: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=total, connect=None, sock_connect=CONNECT_SECONDS)
+
+
+def _form(upload: Upload, file: Sent) -> aiohttp.FormData:
+    """The form that uploads a file: the name of its field becomes the file's name (Gorgias reference, "Upload files").
+
+    Names leave as the UTF-8 that they are (RFC 7578, section 4.2), since what is written in escapes could be kept so.
+    """
+    form = aiohttp.FormData(quote_fields=False)
+    form.add_field(upload.name, file, filename=upload.name, content_type=upload.content_type)
+    return form
+
+
+def _is_unread(request: Request, file: Sent | None) -> bool:
+    """Whether it is our own disk that failed, or a file that is not what it was."""
+    return request.upload is not None and (file is None or file.changed)
 
 
 async def _note_departure(

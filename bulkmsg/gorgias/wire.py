@@ -6,9 +6,11 @@ Paths are built from checked integers and constants; text of the user's appears 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
-from bulkmsg.message import ExistingTicket, Message
+from bulkmsg.message import ExistingTicket, Message, Upload
 from bulkmsg.ports import Reply, Request
+from bulkmsg.settings import LOOPBACK
 from bulkmsg.source import Json
 
 PAGE_SIZE = 100  # Gorgias reference, "List messages": limit 1 to 100
@@ -38,6 +40,44 @@ def find_tickets(external_id: str, next_page: tuple[str, str] | None = None) -> 
     """Tickets with an external id, those in the trash included (Gorgias reference, "List tickets")."""
     query = (("external_id", external_id), ("limit", str(PAGE_SIZE)))
     return Request("GET", "/api/tickets", query + ((next_page,) if next_page else ()))
+
+
+def upload(file: Upload) -> Request:
+    """The request that uploads a file; `attachment` is the private kind (Gorgias reference, "Upload files")."""
+    return Request("POST", "/api/upload", (("type", "attachment"),), upload=file)
+
+
+def read_upload(reply: Reply, file: Upload) -> dict[str, Json] | str:
+    """What goes into `attachments` for a file that was uploaded; or why this answer is none, for a person.
+
+    The answer is a list with one `{content_type, name, size, url}`; `size` was seen as text as well. The name stays
+    the one that the batch gives, and a field that is not as documented is ours.
+    """
+    items = reply.json if reply.is_json and isinstance(reply.json, list) else []
+    item = items[0] if len(items) == 1 and isinstance(items[0], dict) else {}
+    url = item.get("url")
+    if not isinstance(url, str) or not _is_safe_address(url):
+        return f"the helpdesk answered {reply.status} to an upload without the address of the file"
+    kind, size = item.get("content_type"), str(item.get("size"))
+    return {
+        "url": url,
+        "name": file.name,
+        "content_type": kind
+        if isinstance(kind, str) and 0 < len(kind) <= 255 and kind.isprintable()
+        else file.content_type,
+        "size": int(size) if size.isascii() and size.isdecimal() and len(size) <= 16 else file.size,
+    }
+
+
+def _is_safe_address(url: str) -> bool:
+    """An https address, or one of this machine, where a sandbox is."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    plain = url.isprintable() and " " not in url and "@" not in parts.netloc and len(url) <= 4096
+    safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
+    return plain and safe and bool(parts.hostname)
 
 
 def get_account() -> Request:

@@ -21,7 +21,8 @@ GZIP_MAGIC = b"\x1f\x8b"
 MAX_EXPANSION = 300
 EXPANSION_FROM = 4 << 20  # bytes that any archive may hold, whatever its ratio
 
-_KINDS = (
+# What is no regular file: how it is told, what it is called, and what to do.
+KINDS = (
     (stat.S_ISDIR, "a directory", "name a file inside it; a glob such as `exports/*.jsonl` works in `from:`"),
     (stat.S_ISFIFO, "a FIFO (a named pipe)", "write it to a regular file first"),
     (stat.S_ISCHR, "a device", "give a regular file"),
@@ -128,7 +129,7 @@ def open_input(path: Path, name: str, *, hashed: bool = True) -> InputFile | Dia
 
 
 def _not_a_file(mode: int, name: str) -> Diagnostic | None:
-    for test, kind, hint in _KINDS:
+    for test, kind, hint in KINDS:
         if test(mode):
             return file_finding("BM101", f"`{shown(name)}` is {kind}, not a file", hint, name)
     return None

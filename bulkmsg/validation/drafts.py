@@ -11,11 +11,14 @@ from bulkmsg.message import (
     Mode,
     NewTicket,
     Ticket,
+    Upload,
     canonical,
     derive_external_id,
     short_hash,
 )
+from bulkmsg.settings import Attachments
 from bulkmsg.source import Json, Path
+from bulkmsg.validation.attachments import as_known, as_sent
 from bulkmsg.validation.identity import KeyOrigin, default_key
 
 _NOT_BODY = ("type", "key", "ticket_id", "ticket_external_id")
@@ -81,6 +84,7 @@ class Draft:
         ticket: the ticket's id, its external id, or the new ticket.
         path: where the message stands in the entry, if it does not make up the whole entry.
         first: whether it is the first message of its new ticket; `leads` whether the ticket is known by it.
+        uploads: the files among its attachments.
     """
 
     kind: Kind
@@ -93,6 +97,7 @@ class Draft:
     path: Path = ()
     first: bool = True
     leads: bool = False
+    uploads: tuple[Upload, ...] = ()
     _body: dict[str, Json] | None = None
     _content: str = ""
     _identity: tuple[str, KeyOrigin] | None = None
@@ -104,7 +109,7 @@ class Draft:
 
     @property
     def body(self) -> dict[str, Json]:
-        """The request's body, without a generated `external_id`."""
+        """The request's body, without a generated `external_id`, its attachments as the batch gives them."""
         if self._body is None:
             self._body = request_body(self.kind, self.mode, self.fields)
         return self._body
@@ -115,7 +120,10 @@ class Draft:
         return None if found is None else str(found)
 
     def content(self) -> str:
-        """16 hex characters over type, ticket reference and final body without `external_id` and what is inherited."""
+        """16 hex characters over type, ticket reference and final body without `external_id` and what is inherited.
+
+        Of a file counts what it holds, its name and a given type; not where it lies, nor whether it is to be uploaded.
+        """
         if not self._content:
             ticket = self.ticket
             self._content = self._hash(ticket.external_id if isinstance(ticket, TicketDraft) else ticket)
@@ -124,6 +132,8 @@ class Draft:
     def _hash(self, reference: Json) -> str:
         left_out = ("external_id", *self.inherited)
         body = {name: value for name, value in self.body.items() if name not in left_out}
+        if self.uploads:
+            body["attachments"] = as_known(body["attachments"], self.uploads)
         return short_hash(canonical([self.kind.value, reference, body]))
 
     def identity(self) -> tuple[str, KeyOrigin]:
@@ -148,10 +158,17 @@ class Draft:
             return self._hash(["key", ticket.key])
         return self.content() if self.leads or ticket.leader is None else self._hash(["led by", ticket.leader[0]])
 
-    def message(self, account: str, batch: str, key: str, ticket: Ticket) -> Message:
+    def sent(self, attachments: Attachments) -> dict[str, Json]:
+        """The body with the attachments that leave; those that are uploaded first lack their `url`."""
+        return as_sent(self.body, self.uploads, attachments)
+
+    def message(
+        self, account: str, batch: str, key: str, ticket: Ticket, attachments: Attachments = Attachments.UPLOAD
+    ) -> Message:
         """The message as it will be sent from this batch to this account, on its final ticket."""
-        body = self.body
+        body = self.sent(attachments)
+        uploads = self.uploads if attachments is Attachments.UPLOAD else ()
         if self.external_id is None:
             body = {**body, "external_id": derive_external_id(account, batch, key)}
         place = self.entry.place
-        return Message(self.kind, key, ticket, body, self.content(), place.file, place.line_of(self.path))
+        return Message(self.kind, key, ticket, body, self.content(), place.file, place.line_of(self.path), uploads)

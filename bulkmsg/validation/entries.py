@@ -15,9 +15,10 @@ from zoneinfo import ZoneInfo
 from bulkmsg import schema
 from bulkmsg.batch import Entry, Header
 from bulkmsg.diagnostic import Diagnostic, Severity, finding
-from bulkmsg.message import Kind
+from bulkmsg.message import Kind, Upload
+from bulkmsg.settings import Attachments
 from bulkmsg.source import Json, Path, Place
-from bulkmsg.validation import checks, tickets, values
+from bulkmsg.validation import attachments, checks, tickets, values
 from bulkmsg.validation.checks import Trouble
 from bulkmsg.validation.clashes import SecondLook
 from bulkmsg.validation.drafts import Draft
@@ -56,6 +57,8 @@ class Assembly:
         secrets: the credentials in use, which must not stand in a batch.
         enough: whether one more finding of a rule and a severity would only be counted.
         second: what entries are held against in a second reading; nothing in the first.
+        look: looks at a file that an entry attaches.
+        choice: what leaves of attachments.
 
     Attributes:
         messages: how many messages the entries so far hold, those with errors as well.
@@ -67,6 +70,8 @@ class Assembly:
     secrets: tuple[str, ...] = ()
     enough: Enough = never_enough
     second: SecondLook = field(default_factory=SecondLook)
+    look: attachments.Look = attachments.no_folder
+    choice: Attachments = Attachments.UPLOAD
     messages: int = 0
     _thread: Thread | None = None  # of a table, whose further rows may come
     _times: TicketTimes = field(default_factory=TicketTimes)
@@ -164,6 +169,7 @@ class Assembly:
         rules = self._rules[kind]
         merged = self._merged(kind, merge(rules.base, fields), zone, told, ())
         self._check(kind, merged, rules.on_ticket, told, ())
+        uploads = self._uploads(merged, told, ())
         if told.errors:
             return None
         ticket = merged["ticket_id"] if "ticket_id" in merged else merged["ticket_external_id"]
@@ -173,7 +179,7 @@ class Assembly:
         if isinstance(ticket, str):
             self._tell(self.second.ticket(ticket, entry.place, created=False), told, ())
         self._tell(self.second.sender(kind, merged, entry.place), told, ())
-        return Draft(kind, merged, ticket, entry, merged.get("key"), (), self.header.mode)
+        return Draft(kind, merged, ticket, entry, merged.get("key"), (), self.header.mode, uploads=uploads)
 
     @staticmethod
     def _tell(found: Trouble | None, told: Told, path: Path) -> None:
@@ -214,6 +220,16 @@ class Assembly:
         for trouble in checks.secret_troubles(merged, self.secrets):
             told.add(trouble, path)
         self._hold_against(checker, merged, told, path, checks.MESSAGE_NUMBERS)
+
+    def _uploads(self, merged: dict[str, Json], told: Told, path: Path) -> tuple[Upload, ...]:
+        """The files that the message carries, looked at."""
+        if "attachments" not in merged:
+            return ()
+        troubles = attachments.choice_troubles(merged, self.choice)
+        found = attachments.look_at(merged, self.header.mode, self.look, troubles)
+        for trouble in troubles:
+            told.add(trouble, path)
+        return found
 
     def _hold_against(
         self, checker: schema.Checker, merged: dict[str, Json], told: Told, path: Path, numbers: checks.Fields
@@ -309,6 +325,7 @@ class Assembly:
         rules = self._rules[kind]
         merged = self._merged(kind, merge(rules.in_ticket_base, written), zone, told, path)
         self._check(kind, merged, rules.in_ticket, told, path)
+        uploads = self._uploads(merged, told, path)
         if told.errors or thread.broken:
             return
         if thread.count == 0:
@@ -320,7 +337,7 @@ class Assembly:
         first = thread.count == 0
         inherited = tickets.inherit(thread.ticket, merged)
         key = merged.get("key") or (thread.draft.key if first else None)
-        draft = Draft(kind, merged, thread.draft, entry, key, inherited, self.header.mode, path, first)
+        draft = Draft(kind, merged, thread.draft, entry, key, inherited, self.header.mode, path, first, uploads=uploads)
         thread.add(draft, sum(map(len, entry.cells)) if entry.cells is not None else 0)
 
 

@@ -30,16 +30,19 @@ from bulkmsg.message import (
     derive_external_id,
     hash64,
 )
+from bulkmsg.readers.attached import Digests, Folder
 from bulkmsg.readers.batch_file import Reading
+from bulkmsg.settings import Attachments
 from bulkmsg.threads import FirstRequest
 from bulkmsg.validation.clashes import SECOND_RULES, SecondLook, Suspicion, identities, tell_repeats, ticket_number
 from bulkmsg.validation.drafts import Draft, TicketDraft
 from bulkmsg.validation.entries import Assembly
 from bulkmsg.validation.findings import Findings
-from bulkmsg.validation.hashes import HashBag
+from bulkmsg.validation.hashes import HashBag, SizedBag
 from bulkmsg.validation.header import read_header
 from bulkmsg.validation.identity import KeyOrigin, recipients
 from bulkmsg.validation.sides import Sides
+from bulkmsg.validation.told import Enough, never_enough
 
 # A window of entries is released to be sent only after its content met the validating pass.
 WINDOW = 256
@@ -47,13 +50,17 @@ WINDOW = 256
 
 @dataclass(frozen=True)
 class BatchFile:
-    """Which batch, and what the command line says about it; `folder` as for a `Reading`."""
+    """Which batch, and what the command line says about it; `folder` as for a `Reading`.
+
+    `digests` is what its readings know together of the files that it attaches.
+    """
 
     path: FilePath
     name: str
     options: BatchOptions = field(default_factory=BatchOptions)
     secrets: tuple[str, ...] = ()
     folder: FilePath | None = None
+    digests: Digests = field(default_factory=Digests, repr=False, compare=False)
 
     def reading(self, *, hashed: bool = False) -> Reading:
         return Reading(self.path, self.name, self.options.delimiter, self.options.encoding, hashed, folder=self.folder)
@@ -72,6 +79,9 @@ class Survey:
         threaded: how many messages stand in new tickets; `continued` of them follow the request that creates the
             ticket, each in one of its own.
         checkpoints: 8 bytes per window of entries, chained, for the later passes.
+        uploads: how many files will be uploaded, those of the same content, name and type counted once; `upload_bytes`
+            together; `shared` the hashes of those that several attachments have.
+        left_out: attachments that will not leave, by the user's choice.
     """
 
     header: Header | None
@@ -89,6 +99,10 @@ class Survey:
     repeats: dict[str, int] = field(default_factory=dict)
     checkpoints: array[int] = field(default_factory=lambda: array("Q"))
     digest: str = ""
+    uploads: int = 0
+    upload_bytes: int = 0
+    shared: frozenset[int] = frozenset()
+    left_out: int = 0
 
     @property
     def valid(self) -> bool:
@@ -115,7 +129,7 @@ class _Checkpoints:
         if isinstance(ticket, TicketDraft):
             place = [ticket.external_id, ticket.key, ticket.fields] if draft.first else None
         body = json_text.dumps(draft.body)
-        self._hash.update(json_text.dumps([draft.given_key, place]))
+        self._hash.update(json_text.dumps([draft.given_key, place, *(upload.digest for upload in draft.uploads)]))
         self._hash.update(body)
         self._count += 1
         if self._count % WINDOW == 0:
@@ -136,11 +150,13 @@ class _Census:
 
     survey: Survey
     deep: bool
+    attachments: Attachments = Attachments.UPLOAD
     keys: HashBag = field(default_factory=HashBag)
     tickets: HashBag = field(default_factory=HashBag)
     named: HashBag = field(default_factory=HashBag)
     people: HashBag = field(default_factory=HashBag)
     sides: Sides = field(default_factory=Sides)
+    uploads: SizedBag = field(default_factory=SizedBag)
     checkpoints: _Checkpoints = field(default_factory=_Checkpoints)
     request: FirstRequest = field(default_factory=FirstRequest)
 
@@ -164,12 +180,23 @@ class _Census:
                 self.people.add(hash64(person))
             sender = ((draft.body.get("source") or {}).get("from") or {}).get("address")
             survey.senders[str(sender or draft.body["channel"])] += 1
+        if "attachments" in draft.fields:
+            self._attached(draft)
+
+    def _attached(self, draft: Draft) -> None:
+        if self.attachments is Attachments.UPLOAD:
+            for upload in draft.uploads:
+                self.uploads.add(upload.hash64, upload.size)
+        elif self.attachments is Attachments.SKIP:
+            self.survey.left_out += len(draft.fields["attachments"] or ())
 
     def _add_to_thread(self, draft: Draft, size: int) -> None:
         if draft.first:
             self.survey.new_tickets += 1
             self.request = FirstRequest()
         self.survey.threaded += 1
+        if size and "attachments" in draft.fields:
+            size = len(json_text.dumps(draft.sent(self.attachments)))
         self.survey.continued += not self.request.takes(size + (0 if draft.external_id else self.external_id_size))
 
     @cached_property
@@ -184,6 +211,8 @@ class _Census:
         self.survey.people = self.people.distinct()
         self.survey.named_tickets = self.named.distinct()
         self.survey.tickets = self.tickets.distinct() + self.survey.named_tickets + self.survey.new_tickets
+        self.survey.uploads, self.survey.upload_bytes = self.uploads.distinct()
+        self.survey.shared = frozenset(self.uploads.repeated())
 
     def suspicion(self) -> Suspicion:
         """What a second reading has to settle."""
@@ -209,9 +238,9 @@ def survey(
     result = Survey(header, collected)
     if header is None:
         return result
-    assembly = Assembly(header, now or datetime.now(UTC), collected.add, batch.secrets, collected.only_counts)
+    assembly = _assembly(batch, header, now, collected.add, collected.only_counts)
     _check_name(header, batch.secrets, collected.add)
-    census = _Census(result, deep)
+    census = _Census(result, deep, batch.options.attachments)
     for item in reading.entries(frozenset(header.places)):
         if isinstance(item, Diagnostic):
             collected.add(item)
@@ -224,6 +253,28 @@ def survey(
     result.messages = assembly.messages
     _close(result, census, batch, reading)
     return result
+
+
+def _assembly(
+    batch: BatchFile,
+    header: Header,
+    now: datetime | None,
+    report: Callable[[Diagnostic], None],
+    enough: Enough = never_enough,
+    second: SecondLook | None = None,
+) -> Assembly:
+    """What makes drafts in one reading of the batch."""
+    look = Folder(header.folder, batch.digests).look
+    return Assembly(
+        header,
+        now or datetime.now(UTC),
+        report,
+        batch.secrets,
+        enough,
+        second or SecondLook(),
+        look,
+        batch.options.attachments,
+    )
 
 
 def _close(result: Survey, census: _Census, batch: BatchFile, reading: Reading) -> None:
@@ -271,7 +322,7 @@ def _drafts(
 ) -> Iterator[Draft]:
     """The valid messages of one more reading."""
     assert header is not None
-    assembly = Assembly(header, now or datetime.now(UTC), report, batch.secrets, second=second or SecondLook())
+    assembly = _assembly(batch, header, now, report, second=second)
     for item in batch.reading().entries(frozenset(header.places)):
         if isinstance(item, Entry):
             yield from assembly.drafts(item)
@@ -285,6 +336,7 @@ class _Naming:
     seen: Survey
     account: str
     batch: str
+    attachments: Attachments
     _counted: Counter[str] = field(default_factory=Counter)
     _ticket: tuple[TicketDraft, NewTicket] | None = None
 
@@ -294,7 +346,7 @@ class _Naming:
         key = self._numbered(key, origin)
         if origin is KeyOrigin.CONTENT and draft.identity()[0] in self.seen.repeats:
             self._counted[draft.identity()[0]] += 1
-        return draft.message(self.account, self.batch, key, ticket)
+        return draft.message(self.account, self.batch, key, ticket, self.attachments)
 
     def _numbered(self, key: str, origin: KeyOrigin) -> str:
         """The key that the next message with this one gets."""
@@ -320,7 +372,7 @@ def messages(batch: BatchFile, seen: Survey, account: str, now: datetime | None 
     """
     assert seen.header is not None
     checkpoints = _Checkpoints()
-    naming = _Naming(seen, account, seen.header.name)
+    naming = _Naming(seen, account, seen.header.name, batch.options.attachments)
     window: list[Message] = []
     verified = 0
     for draft in _drafts(batch, seen.header, now):

@@ -132,15 +132,11 @@ class Told:
 
     def violations(self, found: Iterable[schema.Violation], prefix: Path = ()) -> None:
         """Tell what a schema has against the entry, but for what was told better already."""
-        items = list(found)
-        refused = {item.path for item in items if item.field == "file" and item.keyword == "additionalProperties"}
-        for item in items:
+        for item in found:
             rule = rule_of(item)
             path = (*prefix, *item.path)
             if rule in ("BM203", "BM205", "BM206", "BM207") and path in self._spots:
                 continue
-            if rule == "BM202" and item.path in refused:
-                continue  # an attachment by `file` lacks all that one by `url` needs
             named = item.keyword in ("additionalProperties", "propertyNames") and item.field is not None
             whole = (*path, item.field) if item.field is not None else path
             if whole in self._unreadable or (rule == "BM202" and whole in self._spots):

@@ -22,6 +22,7 @@ from bulkmsg.app.inspect import show
 from bulkmsg.batch import BatchOptions
 from bulkmsg.diagnostic import RULES, Diagnostic
 from bulkmsg.message import Mode
+from bulkmsg.settings import Attachments
 from bulkmsg.validation.survey import BatchFile, Survey, survey
 
 HERE = Path(__file__).resolve().parent
@@ -42,6 +43,8 @@ def batch_of(kind: str, name: str, monkeypatch: pytest.MonkeyPatch) -> BatchFile
     said = json.loads(options.read_text()) if options.exists() else {}
     if "mode" in said:
         said["mode"] = Mode(said["mode"])
+    if "attachments" in said:
+        said["attachments"] = Attachments(said["attachments"])
     return BatchFile(Path(name), name, BatchOptions(**said))
 
 
@@ -136,3 +139,12 @@ def test_there_is_a_case_for_every_family() -> None:
     assert {path.stem for path in (HERE / "valid").glob("*.wire.jsonl")} == {
         f"{Path(name).stem}.wire" for name in cases("valid")
     }
+
+
+def test_what_leaves_of_attachments_is_no_part_of_who_a_message_is() -> None:
+    keys = {
+        json.loads(text)["key"]
+        for choice in ("skip", "link")
+        for text in lines_of(HERE / "valid" / f"attachments-{choice}.wire.jsonl")
+    }
+    assert len(keys) == 1, "running again with another choice is no edit"

@@ -134,7 +134,7 @@ def test_the_only_values_that_a_field_can_have() -> None:
                 "must be absent inside a new ticket",
             ],
         ),
-        ("outgoing.attachments.url", ["required"]),
+        ("outgoing.attachments.url", ["required where there is no file: give the address"]),
         ("ticket.messages", ["required"]),
         ("ticket.subject", []),
         ("batch.version", ["required: a batch begins with version: 1"]),
@@ -157,7 +157,6 @@ def test_the_fields_below_tell_which_are_always_needed() -> None:
 
 def test_fields_refused_on_purpose_say_why() -> None:
     assert fields.refused("outgoing.rule_id") == "only the helpdesk itself sets it; leave it out"
-    assert fields.refused("outgoing.attachments.file").startswith("files are not uploaded")
     assert fields.refused("outgoing.body_text") == ""
     assert fields.refused("outgoing.nothing.rule_id") == ""
     assert fields.refused("nothing") == ""
