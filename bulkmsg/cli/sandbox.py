@@ -43,6 +43,7 @@ def _knob(*names: str, **more: Any) -> Callable[[Any], Any]:
 @_knob("--token-life", type=DURATION, metavar="24h", help="Until an access token is refused.")
 @_knob("--revoke-after", type=click.IntRange(min=0), metavar="N", help="Refuse the credentials after N writes.")
 @_knob("--quota", type=click.IntRange(min=0), metavar="N", help="Refuse every message after N.")
+@_knob("--upload-limit", type=click.IntRange(min=0), metavar="BYTES", help="Refuse larger files (413).")
 @_knob("--success-status", type=click.IntRange(200, 299), help="The status of a message created; default 201.")
 @_knob("--external-ids", type=click.Choice(["keep", "strip", "cut"]), help="What becomes of external ids.")
 @_knob("--strict-integrations", is_flag=True, help="Refuse messages from addresses that are no mailbox.")

@@ -1,13 +1,14 @@
 """What surrounds tickets: account, users, customers, mailboxes, rules, teams, tags, uploads."""
 
 from typing import Any
+from urllib.parse import quote
 
 from bulkmsg.sandbox.clock import Moment
 from bulkmsg.sandbox.listing import listed
 from bulkmsg.sandbox.model import Helpdesk
 from bulkmsg.sandbox.resources import json_body
 from bulkmsg.sandbox.rules import customer_problems
-from bulkmsg.sandbox.wire import Answer, Call, Json, answer, duplicate, not_found, refusal
+from bulkmsg.sandbox.wire import Answer, Call, Json, answer, duplicate, not_found, refusal, too_large
 
 FIRST_MAILBOX, FIRST_RULE, FIRST_SETTING = 126_001, 120_001, 360_001
 UPLOADS = ("public_attachment", "attachment", "profile_picture", "widget_picture")
@@ -185,13 +186,17 @@ def upload(desk: Helpdesk, call: Call, when: Moment) -> Answer:
         return refusal(400, "Failed to upload", {"type": ["Not a valid choice."]})
     if not call.uploads:
         return refusal(400, "Failed to upload", {"file": ["Missing data for required field."]})
+    limit = desk.settings.upload_limit
+    if limit is not None and any(f.size > limit for f in call.uploads):
+        return too_large()
     files = [
         {
             "content_type": f.content_type,
             "name": f.name,
             "size": f.size,
-            "url": f"{FILES}/{f.digest}/{f.name}",
+            "url": f"{FILES}/{f.digest}/{quote(f.name, safe='')}",
         }
         for f in call.uploads
     ]
+    desk.uploads.extend(files)
     return answer(files, 201)

@@ -58,6 +58,7 @@ def _timing(add: Add) -> None:
 
 def _behaviour(add: Add) -> None:
     add("--success-status", type=int, help="of a create (default 201)")
+    add("--upload-limit", type=int, metavar="BYTES", help="413 for larger files")
     add("--strict-integrations", action=argparse.BooleanOptionalAction)
     add("--external-ids", choices=["keep", "strip", "cut"])
     add("--reopen", action=argparse.BooleanOptionalAction)

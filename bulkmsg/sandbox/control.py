@@ -50,7 +50,8 @@ def outbox(house: House, call: Call, when: Moment) -> Answer:
 
 
 def history(house: House, call: Call, when: Moment) -> Answer:
-    return answer({"created": house.api.desk.history, "deleted": house.api.desk.deletions})
+    desk = house.api.desk
+    return answer({"created": desk.history, "deleted": desk.deletions, "uploaded": desk.uploads})
 
 
 def faults(house: House, call: Call, when: Moment) -> Answer:

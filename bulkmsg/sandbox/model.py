@@ -54,6 +54,7 @@ class Helpdesk:
         self.post = PostOffice(settings)
         self.history: list[Json] = []
         self.deletions: list[Json] = []
+        self.uploads: list[Json] = []
         self.next_message, self.next_ticket = FIRST_MESSAGE, FIRST_TICKET
         for number in settings.tickets:
             self.keep(self.virtual(number))

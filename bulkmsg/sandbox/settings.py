@@ -61,6 +61,9 @@ class SandboxSettings:
     quota: int | None = None
     """After that many creates every further create answers 403 "Messaging quota exceeded"."""
 
+    upload_limit: int | None = None
+    """Bytes of the largest file that is taken; a larger one answers 413. None: any is. The real limit is unknown."""
+
     list_lag: float = 0.0
     """Seconds before something new shows in any listing, or inside its ticket."""
     commit_lag: float = 0.0
@@ -124,6 +127,7 @@ def _complaints(s: SandboxSettings) -> list[tuple[str, bool, str]]:
         ("window", not s.window > 0, "must be more than 0"),
         ("limiter", s.limiter not in get_args(Limiter), "must be leaky or window"),
         ("external_ids", s.external_ids not in get_args(ExternalIds), "must be keep, strip or cut"),
+        ("upload_limit", s.upload_limit is not None and s.upload_limit < 0, "must not be negative"),
         ("success_status", not 200 <= s.success_status <= 299, "must be 200 to 299"),
         ("latency", not 0 <= low <= high, "must be two rising times"),
         ("email", (s.email is None) != (s.api_key is None), "goes together with api_key"),

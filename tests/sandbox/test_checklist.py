@@ -414,3 +414,24 @@ def test_the_same_seed_and_the_same_requests_make_the_same_history() -> None:
     for seed in (5, 5, 6):
         with_sandbox(tell, faults="heavy", seed=seed)
     assert stories[0] == stories[1] != stories[2]
+
+
+def test_08_names_of_uploads_are_utf8_and_sizes_are_limited_by_a_flag() -> None:
+    async def test(client: Client) -> None:
+        async def upload(name: str, content: bytes) -> tuple[int, Any]:
+            form = aiohttp.FormData(quote_fields=False)
+            form.add_field(name, content, filename=name, content_type="application/pdf")
+            url = client.sandbox.url + "/api/upload?type=attachment"
+            async with client.session.post(url, data=form, headers={"Authorization": KEY}) as reply:
+                return reply.status, await reply.json()
+
+        status, files = await upload('Rechnung "ä".pdf', b"12345")
+        assert (status, files[0]["name"], files[0]["size"]) == (201, 'Rechnung "ä".pdf', 5)
+        assert files[0]["url"].isascii()
+        assert " " not in files[0]["url"]
+        status, told = await upload("large.pdf", b"123456")
+        assert (status, told["error"]["msg"]) == (413, "The payload is too large.")
+        uploaded = (await client.call("GET", "/_sandbox/history"))[2]["uploaded"]
+        assert [each["name"] for each in uploaded] == ['Rechnung "ä".pdf']
+
+    with_sandbox(test, upload_limit=5)
