@@ -62,8 +62,8 @@ def judge(reply: Reply, message: Message) -> Judgement:
 def judge_upload(reply: Reply, file: Upload) -> Judgement | dict[str, Json]:
     """What the answer to an upload means; what goes into the message where it stands in the helpdesk now.
 
-    An upload creates no message, so what is in doubt may simply be repeated. Its refusals need not be JSON: who
-    refuses a large body is often a proxy, and nothing documents the text of a 413.
+    An upload creates no message, so what is in doubt may simply be repeated. A 413 need not be JSON: who refuses a
+    large body is often a proxy, and nothing documents its text.
     """
     if reply.contact is Contact.NEVER_LEFT:
         return Judgement(Verdict.NOT_PROCESSED, error=reply.reason)
@@ -76,7 +76,7 @@ def judge_upload(reply: Reply, file: Upload) -> Judgement | dict[str, Json]:
         return Judgement(Verdict.THROTTLED, 429, error="the helpdesk's limit was reached")
     if reply.status in (401, 403):
         return Judgement(Verdict.REFUSED, reply.status, error=wire.error_text(reply))
-    if reply.status in _REJECTING:
+    if reply.status in _REJECTING and (reply.is_json or reply.status == 413):
         return Judgement(Verdict.REJECTED, reply.status, error=wire.error_text(reply))
     return Judgement(Verdict.IN_DOUBT, reply.status, error=f"the helpdesk answered {reply.status}")
 

@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 
 from bulkmsg.gorgias import wire
+from bulkmsg.message import Upload
 from bulkmsg.ports import Contact, Reply
-from bulkmsg.retry import Breaker, Verdict, backoff, judge
+from bulkmsg.retry import Breaker, Judgement, Verdict, backoff, judge, judge_upload
 from tests.fakes import message, new_ticket
+
+FILE = Upload(0, "12.pdf", "/batch/12.pdf", "0" * 64, 5, (1,), "12.pdf", "application/pdf")
 
 
 def reply(status: int, body: Any = None, *, is_json: bool = True, **fields: Any) -> Reply:
@@ -52,6 +55,36 @@ def reply(status: int, body: Any = None, *, is_json: bool = True, **fields: Any)
 )
 def test_each_answer_has_one_meaning(answer: Reply, verdict: Verdict) -> None:
     assert judge(answer, message(1)).verdict is verdict
+
+
+STORED = [{"url": "https://f.example/12", "name": "12.pdf", "content_type": "application/pdf", "size": 5}]
+
+
+@pytest.mark.parametrize(
+    ("answer", "verdict"),
+    [
+        (Reply(Contact.NEVER_LEFT), Verdict.NOT_PROCESSED),
+        (Reply(Contact.LOST), Verdict.IN_DOUBT),
+        (Reply(Contact.LOST, 201), Verdict.IN_DOUBT),
+        (reply(201, STORED), None),
+        (reply(200, STORED), None),
+        (reply(201, []), Verdict.IN_DOUBT),
+        (reply(201, None, is_json=False), Verdict.IN_DOUBT),
+        (reply(400, {}), Verdict.REJECTED),
+        (reply(413, {}), Verdict.REJECTED),
+        (reply(413, None, is_json=False), Verdict.REJECTED),
+        (reply(404, None, is_json=False), Verdict.IN_DOUBT),
+        (reply(401, {}), Verdict.REFUSED),
+        (reply(403, {}), Verdict.REFUSED),
+        (reply(429), Verdict.THROTTLED),
+        (reply(409, {}), Verdict.IN_DOUBT),
+        (reply(503, {}), Verdict.IN_DOUBT),
+        (reply(301, {}, location="/api/upload/"), Verdict.IN_DOUBT),
+    ],
+)
+def test_each_answer_to_an_upload_has_one_meaning(answer: Reply, verdict: Verdict | None) -> None:
+    told = judge_upload(answer, FILE)
+    assert told.verdict is verdict if isinstance(told, Judgement) else verdict is None
 
 
 def test_a_merged_ticket_names_the_surviving_one() -> None:
