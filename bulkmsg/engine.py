@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
@@ -27,6 +27,7 @@ from bulkmsg.ports import Intent, Journal, Reply, Request, Sink
 from bulkmsg.retry import judge
 from bulkmsg.source import Json
 from bulkmsg.stopping import ErrorLimit, ErrorTally, OnRejection, reason_of
+from bulkmsg.uploads import Uploader
 
 # Messages read ahead for lanes that are busy: enough to keep the pace through long threads, never the batch.
 LOOK_AHEAD = 1000
@@ -47,7 +48,7 @@ class Lane:
 
 def _content_of(message: Message, standing: Standing, attempt: int, outcome: Outcome) -> str:
     """The form of an entry that an outcome is about: an attempt of an earlier run may have sent another text."""
-    same = attempt == standing.attempt and outcome.state is not State.HELD_BACK
+    same = attempt == standing.attempt and outcome.state in (State.CREATED, State.IN_DOUBT)  # found, or looked for
     return standing.content if same and standing.content else message.content
 
 
@@ -64,6 +65,7 @@ class Engine:
         errors: how many rejected and failed messages the run bears; by itself any number.
         on_rejection: what a rejected message means for those behind it.
         looked: what is in doubt was looked for right before, so it is left as it is, and holds its ticket back.
+        shared: hashes of the files that several messages carry.
     """
 
     desk: Desk
@@ -78,8 +80,10 @@ class Engine:
     errors: ErrorTally = field(default_factory=lambda: ErrorTally(ErrorLimit(), 0))
     on_rejection: OnRejection = OnRejection.HOLD_TICKET
     looked: bool = False
+    shared: Set[int] = frozenset()
 
     def __post_init__(self) -> None:
+        self._uploader = Uploader(self.desk, self.shared, self.random)
         self._lanes: dict[str, Lane] = {}
         self._blocked: set[str] = set()
         self._tasks: dict[asyncio.Task[None], None] = {}  # in order: the same run is the same to the last byte
@@ -242,7 +246,10 @@ class Engine:
                 if isinstance(step, Post):
                     if lane.blocked:  # it was in doubt and is absent: as any other, it may not overtake
                         return Outcome(State.HELD_BACK), attempt
-                    attempt = step.attempt
+                    ready = await self._uploader.attach(message)
+                    if isinstance(ready, Outcome):
+                        return ready, attempt
+                    message, attempt = ready, step.attempt
                 answer = await self._take(step, message)
         except StopIteration as end:
             return end.value, attempt

@@ -27,14 +27,17 @@ class State(StrEnum):
 # The legal moves, by the record that makes them. The schema of the progress log prints the same table.
 MOVES: dict[State, frozenset[State]] = {
     # in doubt without an intent: of a lost log's message nothing is known until it is looked for
-    State.PENDING: frozenset({State.INTENDED, State.HELD_BACK, State.CREATED, State.FAILED, State.IN_DOUBT}),
+    # rejected or failed without an intent: a file that it carries could not be uploaded
+    State.PENDING: frozenset(
+        {State.INTENDED, State.HELD_BACK, State.CREATED, State.REJECTED, State.FAILED, State.IN_DOUBT}
+    ),
     State.INTENDED: frozenset({State.PENDING, State.CREATED, State.REJECTED, State.FAILED, State.IN_DOUBT}),
     State.IN_DOUBT: frozenset({State.PENDING, State.CREATED, State.IN_DOUBT, State.FAILED}),
-    State.REJECTED: frozenset({State.INTENDED, State.HELD_BACK}),
-    State.FAILED: frozenset({State.INTENDED, State.HELD_BACK}),
-    State.HELD_BACK: frozenset({State.INTENDED, State.HELD_BACK}),
+    State.REJECTED: frozenset({State.INTENDED, State.HELD_BACK, State.REJECTED, State.FAILED}),
+    State.FAILED: frozenset({State.INTENDED, State.HELD_BACK, State.REJECTED, State.FAILED}),
+    State.HELD_BACK: frozenset({State.INTENDED, State.HELD_BACK, State.REJECTED, State.FAILED}),
     State.CREATED: frozenset({State.UNDONE}),
-    State.UNDONE: frozenset({State.INTENDED, State.HELD_BACK}),
+    State.UNDONE: frozenset({State.INTENDED, State.HELD_BACK, State.REJECTED, State.FAILED}),
 }
 
 # The states that answers count, in the order in which people read them. An intent without an outcome is in doubt.

@@ -138,6 +138,7 @@ class Sending:
             ErrorTally(prepared.options.max_errors, prepared.review.to_send + prepared.review.to_settle),
             prepared.options.on_rejection,
             prepared.options.looked,
+            prepared.survey.shared,
         )
         self.sink.tell(Event(Name.RUN_STARTED, fields={"total": prepared.review.tally.total}))
         halt = await self._watched(self.engine)

@@ -135,7 +135,7 @@ def test_illegal_moves_are_refused_when_written(tmp_path: Path) -> None:
     created(log, "a")
     wrongs: tuple[Callable[[], None], ...] = (
         lambda: log.intent(intent_for("a", 2)),
-        lambda: log.outcome("b", 1, "c0" * 8, Outcome(REJECTED)),
+        lambda: log.outcome("b", 1, "c0" * 8, Outcome(State.UNDONE)),
         lambda: log.retry("b", 1, RetryVerdict.ABSENT, 0, "absent"),
         lambda: log.outcome("b", 1, "c0" * 8, Outcome(State.PENDING)),
         lambda: log.begin_run(info("r2")),
@@ -188,7 +188,7 @@ OUTCOME: dict[str, object] = {"record": "outcome", "run": "r", "key": "a", "atte
     [
         [OUTCOME],
         [RUN, {**OUTCOME, "run": "other"}],
-        [RUN, {**OUTCOME, "outcome": "rejected"}],
+        [RUN, {**OUTCOME, "outcome": "undone"}],
         [RUN, {**OUTCOME, "outcome": "pending"}],
         [RUN, {**OUTCOME, "outcome": "lost"}],
         [RUN, {"record": "outcome", "run": "r"}],
