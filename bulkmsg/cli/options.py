@@ -110,6 +110,14 @@ takeover_option = option(
     "--takeover", is_flag=True, help="Go on with a log that a run on another machine left open. It must have ended."
 )
 
+attachments_option = option(
+    "--attachments",
+    type=click.Choice([each.value for each in settings.Attachments]),
+    default=settings.Attachments.UPLOAD.value,
+    show_default=True,
+    help="What leaves of attachments: files uploaded and links, links alone, or nothing.",
+)
+
 # The flags that say which batch is meant and how to read it: they belong to the next command as well.
 _BATCH_FLAGS = {
     "mode": "--mode",
@@ -119,7 +127,10 @@ _BATCH_FLAGS = {
     "delimiter": "--delimiter",
     "encoding": "--encoding",
     "progress_log": "--progress-log",
+    "attachments": "--attachments",
 }
+# The only commands for which it makes a difference what leaves of attachments.
+_SENDING = frozenset({"run", "plan"})
 
 
 def batch_options(*, log: bool) -> Decorator[Any]:
@@ -169,6 +180,7 @@ class BatchArgs:
     delimiter: str | None = None
     encoding: str | None = None
     progress_log: str | None = None
+    attachments: str = settings.Attachments.UPLOAD.value
     typed: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -195,6 +207,7 @@ class BatchArgs:
             timezone=self.assume_timezone,
             delimiter=self.delimiter,
             encoding=self.encoding,
+            attachments=settings.Attachments(self.attachments),
         )
 
     def file(self, secrets: tuple[str, ...] | None = None) -> BatchFile:
@@ -209,6 +222,7 @@ class BatchArgs:
         """A command about the same batch, ready to be copied."""
         path = f"./{self.path}" if self.path.startswith("-") else self.path
         left_out = {"--progress-log"} if verb in ("validate", "plan") or "--progress-log" in more else set()
+        left_out |= set() if verb in _SENDING else {"--attachments"}
         flags = [part for name, value in self.typed if name not in left_out for part in (name, value)]
         return shlex.join(["bulkmsg", verb, path, *flags, *more])
 

@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bulkmsg.cli.options import ENVIRONMENT, RATE, BatchArgs, batch_options, format_option, option, take_batch
+from bulkmsg.cli.options import (
+    ENVIRONMENT,
+    RATE,
+    BatchArgs,
+    attachments_option,
+    batch_options,
+    format_option,
+    option,
+    take_batch,
+)
 from bulkmsg.cli.terminal import Terminal
 from bulkmsg.errors import ExitCode, Refused
 from bulkmsg.settings import API_KEY_RATE, Rate
@@ -34,6 +43,7 @@ class PlanArgs:
 @format_option("text", "json")
 @option("--show", metavar="KEY|N", help="Print the message with this key, or the first N, as they would be sent.")
 @option("--rate", type=RATE, metavar="40/20s", help="Reckon the time with this many requests per time.")
+@attachments_option
 @batch_options(log=False)
 @click.pass_context
 def command(ctx: click.Context, /, batch: str, show: str | None, rate: Rate | None, **given: Any) -> int:

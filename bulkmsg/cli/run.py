@@ -13,6 +13,7 @@ from bulkmsg.cli.options import (
     MOMENT,
     STRETCH,
     BatchArgs,
+    attachments_option,
     batch_options,
     format_option,
     given_flags,
@@ -122,6 +123,7 @@ class RunArgs:
     show_default=True,
     help="How the run is shown while it goes on.",
 )
+@attachments_option
 @batch_options(log=True)
 @click.pass_context
 def command(ctx: click.Context, /, batch: str, **given: Any) -> int:

@@ -33,7 +33,7 @@ from bulkmsg.reports.text import Trouble
 from bulkmsg.reports.words import count, people, rate_words, standing, visible
 from bulkmsg.settings import SANDBOX_ACCOUNT, Credentials, InDoubt, check_base_url
 from bulkmsg.stopping import USUAL_ERRORS, OnRejection
-from bulkmsg.validation.survey import BatchFile
+from bulkmsg.validation.survey import BatchFile, Survey
 
 _TROUBLES_SHOWN = 10
 
@@ -187,8 +187,17 @@ def _announce(args: RunArgs, prepared: Prepared, terminal: Terminal) -> None:
         number = found.to_send + found.to_settle
         time = text.about(spoken_duration(seconds_for(number, rate)))
         terminal.say(f"to do: {count(number, 'message')}{looks}; {time} at {rate_words(rate)}")
+        terminal.say(*_attached(prepared.survey))
     terminal.say(*_latest_end(args), *_who_is_mailed(args, prepared))
     terminal.say(f"progress log: {prepared.path}")
+
+
+def _attached(seen: Survey) -> Iterator[str]:
+    """What leaves of attachments, where that is not just what the messages say."""
+    if seen.uploads:
+        yield f"attachments: {text.uploads(seen.uploads, seen.upload_bytes)}"
+    if seen.left_out:
+        yield f"attachments: {seen.left_out:,} left out, as --attachments skip says; a later run does not add them"
 
 
 def _latest_end(args: RunArgs) -> Iterator[str]:

@@ -99,6 +99,13 @@ def duplicates(found: Sequence[tuple[str, Sequence[int]]]) -> Iterator[str]:
         yield f"  and {len(found) - 10:,} more"
 
 
+def uploads(number: int, size: int) -> str:
+    """`12 files, 3.4 MB, each uploaded before the first message that carries it, in a request of its own`."""
+    megabytes = f"{size / 1e6:,.1f} MB" if size >= 100_000 else f"{size:,} bytes"
+    told = "each uploaded before the first message that carries it, in a request of its own"
+    return f"{count(number, 'file')}, {megabytes}, {told}"
+
+
 def counts_line(batch: str, total: int, counts: Mapping[str, int]) -> str:
     """`spring-recall: 118 created, 2 rejected of 120 messages`."""
     return f"{visible(batch)}: {standing(counts)} of {count(total, 'message')}"
