@@ -18,7 +18,8 @@ from bulkmsg.gorgias import wire
 from bulkmsg.message import Message, Upload, log_name, with_uploaded
 from bulkmsg.outcome import Outcome, State
 from bulkmsg.ports import Reply
-from bulkmsg.readers.attached import Kept, holds_the_same, is_untouched
+from bulkmsg.readers.attached import Kept
+from bulkmsg.readers.sent import holds_the_same, is_untouched
 from bulkmsg.readers.text import shown
 from bulkmsg.retry import Judgement, Verdict, backoff, judge_upload
 from bulkmsg.source import Json

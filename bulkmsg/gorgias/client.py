@@ -16,7 +16,7 @@ from yarl import URL
 from bulkmsg import __version__, json_text
 from bulkmsg.message import Upload
 from bulkmsg.ports import Contact, Reply, Request
-from bulkmsg.readers.attached import Sent
+from bulkmsg.readers.sent import Sent
 from bulkmsg.settings import Credentials
 from bulkmsg.source import Json
 

@@ -27,6 +27,7 @@ def no_folder(name: str) -> Unfit:
     return Unfit("BM420", f"the file `{shown(name)}` does not exist", "there is no folder in which it could be")
 
 
+_MOST_LISTED = 500  # as the schemas say; looking at more files than that would only take long
 UNKNOWN_TYPE = "application/octet-stream"
 # Many mail systems take messages up to 25 MB (Gmail, Outlook.com), and base64 makes files a third larger.
 LARGE_BYTES = 18_000_000
@@ -77,7 +78,9 @@ def has_file(item: Json) -> TypeGuard[dict[str, Json]]:
 def files_of(fields: dict[str, Json]) -> list[tuple[int, dict[str, Json]]]:
     """The attachments of an entry that are files, with their positions."""
     listed = fields.get("attachments")
-    return [(at, item) for at, item in enumerate(listed) if has_file(item)] if isinstance(listed, list) else []
+    if not isinstance(listed, list) or len(listed) > _MOST_LISTED:
+        return []
+    return [(at, item) for at, item in enumerate(listed) if has_file(item)]
 
 
 def look_at(fields: dict[str, Json], mode: Mode, look: Look, troubles: list[Trouble]) -> tuple[Upload, ...]:

@@ -12,7 +12,8 @@ import pytest
 
 from bulkmsg.message import Upload
 from bulkmsg.readers import attached
-from bulkmsg.readers.attached import Attached, Digests, Folder, Sent, Unfit, holds_the_same, is_untouched
+from bulkmsg.readers.attached import Attached, Digests, Folder, Unfit
+from bulkmsg.readers.sent import Sent, holds_the_same, is_untouched
 
 
 def look(folder: Path, name: str) -> Attached | Unfit:
@@ -129,6 +130,56 @@ def test_a_name_that_is_not_there_says_what_was_meant(name: str, hint: str, tmp_
     assert refused(tmp_path, name)[::2] == ("BM420", hint)
 
 
+def test_hidden_files_are_not_attached_since_keys_stand_in_them(tmp_path: Path) -> None:
+    (tmp_path / ".ssh").mkdir()
+    (tmp_path / ".ssh" / "id.pdf").write_text("a key")
+    (tmp_path / ".env").write_text("a key")
+    (tmp_path / "link.pdf").symlink_to(".env")
+    for name in (".env", ".ssh/id.pdf", "link.pdf"):
+        assert refused(tmp_path, name)[:2] == ("BM420", f"`{name}` is a hidden file, and those are not attached")
+
+
+def test_a_hidden_folder_above_the_batch_does_not_matter(tmp_path: Path) -> None:
+    (tmp_path / ".cache").mkdir()
+    (tmp_path / ".cache" / "a.pdf").write_bytes(b"a")
+    assert found(tmp_path / ".cache", "./a.pdf").size == 1
+
+
+def test_near_names_are_looked_for_so_often_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def guess(base: Path, name: str) -> str:
+        asked.append(name)
+        return ""
+
+    monkeypatch.setattr(attached, "nearest", guess)
+    folder = Folder(tmp_path, Digests())
+    told = [folder.look(f"{number}.pdf") for number in range(200)]
+    assert len(asked) == 50
+    assert {each.hint for each in told if isinstance(each, Unfit)} == {
+        "check the name: it is relative to the folder of the batch, whichever file names it"
+    }
+
+
+def test_a_file_under_many_names_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+    real = attached.sha256_of
+
+    def counted(file: io.FileIO) -> str:
+        read.append(1)
+        return real(file)
+
+    (tmp_path / "a.pdf").write_bytes(b"a")
+    for number in range(10):
+        (tmp_path / f"{number}.pdf").hardlink_to(tmp_path / "a.pdf")
+        (tmp_path / f"link-{number}.pdf").symlink_to("a.pdf")
+    monkeypatch.setattr(attached, "sha256_of", counted)
+    folder = Folder(tmp_path, Digests())
+    for name in sorted(path.name for path in tmp_path.iterdir()):
+        assert isinstance(folder.look(name), Attached)
+    assert len(read) == 1
+
+
 @pytest.mark.parametrize("name", ["a\0b", "x" * 300, "a\nb\x1b[2J"])
 def test_odd_names_are_shown_safely(name: str, tmp_path: Path) -> None:
     rule, message, _ = refused(tmp_path, name)
@@ -140,20 +191,20 @@ def test_odd_names_are_shown_safely(name: str, tmp_path: Path) -> None:
 def test_a_file_over_the_limit_is_refused_and_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with (tmp_path / "all.zip").open("wb") as file:
         file.truncate(attached.MOST_BYTES + 1)
-    monkeypatch.setattr(attached, "_sha256", lambda file: pytest.fail("it was read"))
+    monkeypatch.setattr(attached, "sha256_of", lambda file: pytest.fail("it was read"))
     rule, message, _ = refused(tmp_path, "all.zip")
     assert (rule, message) == ("BM422", "`all.zip` has 500,000,001 bytes; a file to be attached may have 500,000,000")
 
 
 def test_a_file_is_read_once_as_long_as_it_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[int] = []
-    real = attached._sha256
+    real = attached.sha256_of
 
     def counted(file: io.FileIO) -> str:
         read.append(1)
         return real(file)
 
-    monkeypatch.setattr(attached, "_sha256", counted)
+    monkeypatch.setattr(attached, "sha256_of", counted)
     path = tmp_path / "a.pdf"
     path.write_bytes(b"one")
     digests = Digests()
@@ -171,7 +222,7 @@ def test_a_file_is_read_once_as_long_as_it_is_the_same(tmp_path: Path, monkeypat
 def test_a_file_that_is_being_written_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.pdf"
     path.write_bytes(b"one")
-    real = attached._sha256
+    real = attached.sha256_of
 
     def slow(file: io.FileIO) -> str:
         told = real(file)
@@ -179,7 +230,7 @@ def test_a_file_that_is_being_written_is_refused(tmp_path: Path, monkeypatch: py
             more.write(b"more")
         return told
 
-    monkeypatch.setattr(attached, "_sha256", slow)
+    monkeypatch.setattr(attached, "sha256_of", slow)
     assert refused(tmp_path, "a.pdf")[1] == "`a.pdf` is being written"
 
 

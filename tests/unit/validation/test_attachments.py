@@ -88,6 +88,11 @@ def test_an_empty_file_is_an_error_where_it_would_be_mailed() -> None:
     assert told({"file": "empty.txt"}, mode=Mode.SEND) == [("BM422", (0, "file"), Severity.ERROR)]
 
 
+def test_a_list_that_the_schema_refuses_is_not_looked_at() -> None:
+    assert told(*[{"file": "missing"}] * 500) != []
+    assert told(*[{"file": "missing"}] * 501) == []
+
+
 def test_the_files_of_a_message_are_large_together() -> None:
     assert told({"file": "large.zip"}) == []
     assert told({"file": "large.zip"}, {"file": "large.zip"}) == [("BM423", (0, "file"), Severity.WARNING)]
