@@ -9,13 +9,17 @@ from bulkmsg.message import Mode
 from bulkmsg.settings import Attachments
 from bulkmsg.source import Json, Path, Place, Spot
 
-HEADER_FIELDS = frozenset({"version", "name", "account", "mode", "timezone", "defaults"})
+HEADER_FIELDS = frozenset({"version", "name", "account", "accounts", "mode", "timezone", "defaults"})
 SECTIONS = frozenset({"messages", "tickets"})
 
 
 @dataclass(frozen=True, slots=True)
 class BatchOptions:
-    """What the command line says about a batch; None where it says nothing."""
+    """What the command line says about a batch; None where it says nothing.
+
+    `account` is the command line's own word, which the header must not contradict; `picked` says which one of several
+    accounts is meant, and may come from the environment.
+    """
 
     mode: Mode | None = None
     name: str | None = None
@@ -24,12 +28,14 @@ class BatchOptions:
     delimiter: str | None = None
     encoding: str | None = None
     attachments: Attachments = Attachments.UPLOAD
+    picked: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
     """The top part of a batch, the command line's word included.
 
+    `overlay` are the defaults that the account brings; they are in `defaults` already.
     `places` gives for each header field the place where it is written, for findings about its value.
     """
 
@@ -41,6 +47,7 @@ class Header:
     mode: Mode
     timezone: str | None = None
     defaults: dict[str, Json] = field(default_factory=dict)
+    overlay: dict[str, Json] = field(default_factory=dict)
     places: dict[str, Place] = field(default_factory=dict)
 
     def place(self, name: str) -> Place:

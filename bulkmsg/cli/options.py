@@ -208,6 +208,7 @@ class BatchArgs:
             delimiter=self.delimiter,
             encoding=self.encoding,
             attachments=settings.Attachments(self.attachments),
+            picked=self.said_account,
         )
 
     def file(self, secrets: tuple[str, ...] | None = None) -> BatchFile:

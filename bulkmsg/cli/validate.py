@@ -142,6 +142,7 @@ class _Course:
     terminal: Terminal
     codes: set[ExitCode] = field(default_factory=set)
     first: str = ""
+    pick: tuple[str, ...] = ()  # of the first batch's accounts, where it is for several
     failed: list[str] = field(default_factory=list)
     rules: dict[str, Diagnostic] = field(default_factory=dict)
     left: int = _EVERYTHING
@@ -162,7 +163,7 @@ class _Course:
         from bulkmsg.reports.checks import Checked
         from bulkmsg.reports.findings import in_order
         from bulkmsg.validation.findings import Findings
-        from bulkmsg.validation.survey import survey
+        from bulkmsg.validation.survey import for_each_account
 
         args = self.args
         if target.wrong:
@@ -177,9 +178,11 @@ class _Course:
         # More are collected than shown: the first by place are not the first found, and small counts stay exact.
         alike = args.most if args.most == _EVERYTHING else Findings.alike
         try:
-            seen = survey(batch, deep=False, findings=Findings(max(args.most, Findings.most), alike))
+            seen = for_each_account(batch, Findings(max(args.most, Findings.most), alike))
         except UsageError as error:
             raise UsageError(f"{batch.name}: {error.message}", error.hint) from None
+        if not self.first and seen.header and "accounts" in seen.header.places and not batch.options.account:
+            self.pick = ("--account", str(seen.header.account))
         found = seen.findings
         return Checked(
             batch.name,
@@ -220,19 +223,19 @@ class _Course:
     def next_step(self) -> str:
         """The next command to type."""
         if self.code is ExitCode.OK:
-            return f"next: {_command(self.args, 'plan', [self.first])}"
+            return f"next: {_command(self.args, 'plan', [self.first], self.pick)}"
         again = self.failed if len(self.failed) <= _NAMED_AGAIN else list(self.args.words)
         return f"next: {_command(self.args, 'validate', again)}"
 
 
-def _command(args: ValidateArgs, verb: str, names: list[str]) -> str:
+def _command(args: ValidateArgs, verb: str, names: list[str], more: tuple[str, ...] = ()) -> str:
     """A command about these batches, ready to be copied."""
     if names == ["-"] and verb == "plan":
         return "bulkmsg plan BATCH, once it is in a file"
     words = [f"./{name}" if name.startswith("-") and name != "-" else name for name in names]
     flags = [part for given in args.batch.typed for part in given]
     strict = ["--strict"] if args.strict and verb == "validate" else []
-    return shlex.join(["bulkmsg", verb, *words, *flags, *strict])
+    return shlex.join(["bulkmsg", verb, *words, *flags, *strict, *more])
 
 
 def _lines(shown: Iterable[Diagnostic], encoding: str | None, places: dict[str, Path]) -> LineOf:

@@ -34,7 +34,7 @@ _BLOCK_FIELDS = {
 }
 _FLOW_START = re.compile(rb"\A(?:\xef\xbb\xbf)?(?:[ \t]*#[^\n]*\n|---[ \t]*\r?\n|[ \t\r\n])*\{")
 _MAX_FILES = 10_000  # that one glob may find
-_LATE_HEADER = re.compile(rb"^[\"']?(?:version|name|account|mode|timezone|defaults)[\"']?[ \t]*:", re.MULTILINE)
+_LATE_HEADER = re.compile(rb"^[\"']?(?:version|name|accounts?|mode|timezone|defaults)[\"']?[ \t]*:", re.MULTILINE)
 _SECTION_KEY = re.compile(rb"^[\"']?(?:messages|tickets)[\"']?[ \t]*:", re.MULTILINE)
 _CHUNK = 1 << 20
 

@@ -26,7 +26,7 @@ from bulkmsg.validation.layers import base_for, merge
 from bulkmsg.validation.order import TicketTimes
 from bulkmsg.validation.rows import Rows
 from bulkmsg.validation.thread import Thread
-from bulkmsg.validation.told import MOST_PER_ENTRY, Enough, Told, never_enough
+from bulkmsg.validation.told import MOST_PER_ENTRY, Enough, Told, default_at, never_enough
 
 _REFERENCE = ("ticket_id", "ticket_external_id")
 _MOST_FIELDS = 500
@@ -108,11 +108,11 @@ class Assembly:
         for kind in Kind:
             for name in self._rules[kind].dropped if kind in self._seen else ():
                 left_out.setdefault(name, []).append(kind.value)
-        place = self.header.place("defaults")
         for name, kinds in sorted(left_out.items()):
             message = f"the default `{name}` is left out of {' and '.join(kinds)} entries, which must not have it"
             hint = f"move it under the types it is meant for, as in `defaults: {{outgoing: {{{name}: ...}}}}`"
-            self.report(finding("BM305", message, hint, place, (name,), name=True, prefix=("defaults",)))
+            field, place, inner = default_at(self.header, (name,))
+            self.report(finding("BM305", message, hint, place, inner, name=True, prefix=(field,)))
 
     def _zone_of(self, name: str | None, place: Place, path: Path, prefix: Path) -> ZoneInfo | None:
         if name is None:

@@ -23,8 +23,12 @@ class Findings:
     counts: Counter[Severity] = field(default_factory=Counter)
     _by_rule: Counter[str] = field(default_factory=Counter)
     _errors: int = 0
+    _again: bool = False
+    _told: set[tuple[str, str, int, int, str, str]] = field(default_factory=set)
 
     def add(self, found: Diagnostic) -> None:
+        if self._again and (_mark(found) in self._told or self.only_counts(found.rule, found.severity)):
+            return
         self.counts[found.severity] += 1
         self._by_rule[found.rule] += 1
         if found.is_error:
@@ -40,6 +44,12 @@ class Findings:
             return self._errors >= self.most
         return self._by_rule[rule] >= self.alike or len(self.kept) - self._errors >= self.most
 
+    def read_again(self) -> None:
+        """The same batch is read once more, for another account: of what comes now only the new is told, and counted as
+        far as it is kept."""
+        self._told = {_mark(found) for found in self.kept}
+        self._again = True
+
     @property
     def errors(self) -> int:
         return self.counts[Severity.ERROR]
@@ -52,3 +62,8 @@ class Findings:
     @property
     def left_out(self) -> int:
         return self.counts.total() - len(self.kept)
+
+
+def _mark(found: Diagnostic) -> tuple[str, str, int, int, str, str]:
+    """What tells one finding from another, whichever entry or account it was met with."""
+    return found.rule, found.file, found.line, found.column, found.path, found.message

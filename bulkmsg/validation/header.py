@@ -11,10 +11,11 @@ from bulkmsg.errors import UsageError
 from bulkmsg.message import Mode
 from bulkmsg.readers.batch_file import Reading, format_of, stem_of
 from bulkmsg.source import Json, Node, Place, Spot
+from bulkmsg.validation.layers import merge
 from bulkmsg.validation.told import hint_of, rule_of
 
 # Without these nothing can be said about entries: what they mean would be a guess.
-_ESSENTIAL = frozenset({"mode", "defaults"})
+_ESSENTIAL = frozenset({"mode", "defaults", "accounts"})
 _MOST = 100  # findings about a header
 
 
@@ -24,7 +25,8 @@ def read_header(reading: Reading, options: BatchOptions, report: Callable[[Diagn
     A header with other findings comes without the fields they are about, so that the entries can be checked as well.
 
     Raises:
-        UsageError: the command line contradicts the header, or gives a name that cannot be one.
+        UsageError: the command line contradicts the header, gives a name that cannot be one, or does not say which of
+            several accounts is meant.
     """
     nodes: dict[str, Node] = {}
     unreadable = False
@@ -66,15 +68,21 @@ def _violations(fields: dict[str, Json], nodes: dict[str, Node], file: str) -> I
 
 def _header(reading: Reading, options: BatchOptions, fields: dict[str, Json], places: dict[str, Place]) -> Header:
     name = _said_name(options.name) or fields.get("name")
+    accounts: dict[str, Json] | None = fields.get("accounts")
+    account = (
+        _picked(options, list(accounts)) if accounts else _agreed("account", options.account, fields.get("account"))
+    )
+    overlay = ((accounts or {}).get(account or "") or {}).get("defaults") or {}
     return Header(
         file=reading.name,
         folder=reading.base,
         name=str(name or _name_of_file(reading)),
         name_given=name is not None,
-        account=_agreed("account", options.account, fields.get("account")),
+        account=account,
         mode=Mode(_agreed("mode", options.mode, fields.get("mode")) or Mode.IMPORT),
         timezone=options.timezone or fields.get("timezone"),
-        defaults=fields.get("defaults") or {},
+        defaults=merge(fields.get("defaults") or {}, overlay),
+        overlay=overlay,
         places=places,
     )
 
@@ -89,6 +97,26 @@ def _said_name(name: str | None) -> str | None:
 def _name_of_file(reading: Reading) -> str:
     """The file's stem, in characters that can be written down, whatever bytes the file's name has."""
     return stem_of(reading.path).encode("utf-8", "backslashreplace").decode()[:100]
+
+
+def account_names(reading: Reading) -> list[str]:
+    """The accounts that a batch brings defaults for, if it is for several; what is wrong is told elsewhere."""
+    for item in reading.header():
+        if not isinstance(item, Diagnostic) and item.path[0] == "accounts" and isinstance(item.value, dict):
+            return [str(name) for name in item.value]
+    return []
+
+
+def _picked(options: BatchOptions, names: list[str]) -> str:
+    """Which of its accounts a batch is for this time."""
+    picked = options.account or options.picked or (names[0] if len(names) == 1 else None)
+    if picked is None:
+        hint = f"say which one with --account {names[0]}, or GORGIAS_ACCOUNT={names[0]}"
+        raise UsageError(f"the batch is for several accounts: {', '.join(names)}", hint)
+    if picked not in names:
+        hint = f"give one of those, as in --account {names[0]}, or add `{picked}: {{}}` below `accounts:`"
+        raise UsageError(f"the batch is for the accounts {', '.join(names)}, not for {picked}", hint)
+    return picked
 
 
 def _agreed(name: str, said: str | None, written: str | None) -> str | None:

@@ -9,7 +9,7 @@ import hashlib
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from itertools import islice
@@ -39,7 +39,7 @@ from bulkmsg.validation.drafts import Draft, TicketDraft
 from bulkmsg.validation.entries import Assembly
 from bulkmsg.validation.findings import Findings
 from bulkmsg.validation.hashes import HashBag, SizedBag
-from bulkmsg.validation.header import read_header
+from bulkmsg.validation.header import account_names, read_header
 from bulkmsg.validation.identity import KeyOrigin, recipients
 from bulkmsg.validation.sides import Sides
 from bulkmsg.validation.told import Enough, never_enough
@@ -275,6 +275,24 @@ def _assembly(
         look,
         batch.options.attachments,
     )
+
+
+def for_each_account(batch: BatchFile, findings: Findings, now: datetime | None = None) -> Survey:
+    """Read the batch once for each account that it brings defaults for, or for the one that the command line names;
+    what several readings find is told once.
+
+    Raises:
+        UsageError: as `survey`.
+    """
+    names = [] if batch.options.account else account_names(batch.reading())
+    if not names:
+        return survey(batch, now=now, deep=False, findings=findings)
+    for number, name in enumerate(names):
+        if number:
+            findings.read_again()
+        options = replace(batch.options, picked=name)
+        result = survey(replace(batch, options=options), now=now, deep=False, findings=findings)
+    return result
 
 
 def _close(result: Survey, census: _Census, batch: BatchFile, reading: Reading) -> None:

@@ -161,7 +161,8 @@ class Told:
         """Find the place where the user must change something, and tell it there."""
         origin = None if missing or of_row else self._in_defaults(path)
         if origin is not None:
-            self._emit(trouble, origin, ("defaults", *origin[1]), name=name, shared=True)
+            field, place, inner = origin
+            self._emit(trouble, (place, inner), (field, *inner), name=name, shared=True)
             return
         entry, block = self.entry, self.entry.block
         shown = (*entry.prefix, *path)
@@ -239,14 +240,14 @@ class Told:
     def _shown_key(self) -> str | None:
         return None if self.key is None or len(self.key) > _LONGEST_KEY else log_name(self.key)
 
-    def _in_defaults(self, path: Path) -> tuple[Place, Path] | None:
-        """Where the value at `path` stands in the header's defaults; None when the entry itself has it."""
+    def _in_defaults(self, path: Path) -> tuple[str, Place, Path] | None:
+        """Where the value at `path` stands in the header, as `default_at` says; None when the entry itself has it."""
         if not path or holds(self.written, path):
             return None
         defaults = self.header.defaults
         for layer in self._layers(path):
             if holds(defaults, layer):
-                return self.header.place("defaults"), layer
+                return default_at(self.header, layer)
         return None
 
     def _layers(self, path: Path) -> list[Path]:
@@ -283,6 +284,13 @@ def holds(value: Json, path: Path) -> bool:
             return False
         value = value[part]
     return True
+
+
+def default_at(header: Header, path: Path) -> tuple[str, Place, Path]:
+    """Where a default is written: the field of the header, that field's place, and the path in it."""
+    if header.account is not None and holds(header.overlay, path):
+        return "accounts", header.place("accounts"), (header.account, "defaults", *path)
+    return "defaults", header.place("defaults"), path
 
 
 def _filled_in(template: Json, path: Path) -> bool:

@@ -347,7 +347,7 @@ def test_accepts_a_batch() -> None:
         ("name", ..., (), "name", "required"),
         ("account", "Acme", ("account",), None, "pattern"),
         ("account", "acme\n", ("account",), None, "not"),
-        ("accounts", {"acme": {}}, (), "accounts", "additionalProperties"),
+        ("accounts", {"acme": {}}, ("account",), None, "not"),
         ("continues", "other.yaml", (), "continues", "additionalProperties"),
         ("mode", "dry", ("mode",), None, "enum"),
         ("defaults.key", "x", ("defaults",), "key", "additionalProperties"),
@@ -386,6 +386,33 @@ def test_refuses_a_batch(
 ) -> None:
     found = verdict(checker("batch"), changed(SPRING, path, value))
     assert [(v.path, v.field, v.keyword) for v in found] == [(where, field, keyword)]
+
+
+@pytest.mark.parametrize(
+    ("value", "where", "field", "keyword"),
+    [
+        ({}, (), None, "minProperties"),
+        (["acme"], (), None, "type"),
+        ({"Acme": {}}, (), "Acme", "propertyNames"),
+        ({"acme\n": {}}, (), "acme\n", "propertyNames"),
+        ({"acme": {"mode": "send"}}, ("acme",), "mode", "additionalProperties"),
+        ({"acme": {"defaults": {"bodytext": "x"}}}, ("acme", "defaults"), "bodytext", "additionalProperties"),
+    ],
+)
+def test_refuses_accounts(value: object, where: tuple[str, ...], field: str | None, keyword: str) -> None:
+    [found] = verdict(checker("batch"), {"version": 1, "accounts": value, "messages": []})
+    assert (found.path, found.field, found.keyword) == (("accounts", *where), field, keyword)
+
+
+def test_what_an_account_may_bring_is_not_missed_in_entries() -> None:
+    batch = {"version": 1, "messages": [{"ticket_id": 1}, {"type": "incoming", "ticket_id": 1}]}
+    brings = {"defaults": {"type": "incoming", "sent_datetime": "2021-03-01T10:00:00Z"}}
+    for accounts, missed in (
+        ({"acme": {}, "staging": None}, ["sent_datetime", "type"]),
+        ({"acme": {}, "staging": brings}, []),
+    ):
+        found = verdict(checker("batch"), {**batch, "accounts": accounts})
+        assert sorted(str(each.field) for each in found) == missed
 
 
 def test_a_batch_needs_entries() -> None:

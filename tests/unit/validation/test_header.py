@@ -90,7 +90,6 @@ def test_a_file_whose_name_is_no_text_still_has_a_name(folder: Folder) -> None:
         ("name: 5\n", "BM110", 2, "name"),
         ("name: ''\n", "BM110", 2, "name"),
         ("account: https://acme.gorgias.com\n", "BM110", 2, "account"),
-        ("accounts: {acme: {}}\n", "BM110", 2, "accounts"),
         ("continues: x.yaml\n", "BM110", 2, "continues"),
         ("timezone: 5\n", "BM110", 2, "timezone"),
     ],
