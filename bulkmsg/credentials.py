@@ -47,17 +47,26 @@ class _Given:
         return Path(named) if named and not self.env.get(name) else None
 
 
-def from_environment(env: Mapping[str, str], account: str | None = None) -> tuple[Credentials, list[str]]:
+def from_environment(
+    env: Mapping[str, str], account: str | None = None, key: tuple[str, str] = ("", "")
+) -> tuple[Credentials, list[str]]:
     """The credentials, and warnings about files that others can read.
 
     `GORGIAS_CLIENT_ID`, `GORGIAS_CLIENT_SECRET` and `GORGIAS_REFRESH_TOKEN` (or a login kept for the account), or
     `GORGIAS_ACCESS_TOKEN`, or `GORGIAS_EMAIL` with `GORGIAS_API_KEY`; each also as `..._FILE`. The first wins.
+
+    Args:
+        account: for a login that is kept for it.
+        key: an API key from elsewhere, and from where, which counts if the environment has none.
 
     Raises:
         Refused: none are given, a part is missing, or a file cannot be read.
     """
     given = _Given(env)
     values = {name: given.value(name) for name in NAMES}
+    if key[0] and not values[KEY]:
+        values[KEY] = key[0]
+        given.sources.append((KEY, key[1]))
     sources = tuple(given.sources)
     app = _app(values, given, account)
     if app is not None:
@@ -74,6 +83,27 @@ def from_environment(env: Mapping[str, str], account: str | None = None) -> tupl
             given.warnings,
         )
     raise _missing(values)
+
+
+def app_from_environment(env: Mapping[str, str]) -> tuple[App, list[str]]:
+    """The app alone, without tokens, and warnings about files.
+
+    Raises:
+        Refused: its id or its secret is missing, or a file cannot be read.
+    """
+    given = _Given(env)
+    values = {name: given.value(name) for name in (CLIENT, SECRET)}
+    missing = [name for name, value in values.items() if not value]
+    if missing:
+        hint = "they stand on the page on which the app was made; without an app, use GORGIAS_EMAIL and GORGIAS_API_KEY"
+        raise Refused(f"no app: {_list(missing)} not set", hint)
+    return App(values[CLIENT], values[SECRET]), given.warnings
+
+
+def only_key_missing(env: Mapping[str, str]) -> bool:
+    """Whether all that a person or a keyring could still give is the API key."""
+    given = {name.removesuffix("_FILE") for name, value in env.items() if value}
+    return EMAIL in given and not given & {KEY, TOKEN, REFRESH, CLIENT}
 
 
 def _app(values: Mapping[str, str], given: _Given, account: str | None) -> App | None:

@@ -170,6 +170,12 @@ def test_the_kinds_of_record_are_those_of_the_schema() -> None:
     assert {cells[0].strip("`") for cells in rows} == set(re.findall(r'"record": \{"const": "([a-z]+)"\}', schema))
 
 
+def _params(command: click.Command) -> list[click.Parameter]:
+    """Those of a command and of the commands in it."""
+    inner = command.commands.values() if isinstance(command, click.Group) else ()
+    return [param for each in (command, *inner) for param in each.params]
+
+
 def test_every_flag_of_every_command_is_described() -> None:
     page = (DOCS / "commands.md").read_text()
     shared = page.partition("## Flags of all that read a batch")[2].partition("\n## ")[0]
@@ -179,7 +185,7 @@ def test_every_flag_of_every_command_is_described() -> None:
         assert own, f"{name} has no section"
         command = root.get_command(context, name)
         assert command is not None
-        for param in command.params:
+        for param in _params(command):
             flags = [flag for flag in param.opts if isinstance(param, click.Option)]
             missing = [flag for flag in flags if not re.search(rf"`{flag}\b", own + shared)]
             assert missing == [], name
@@ -188,7 +194,8 @@ def test_every_flag_of_every_command_is_described() -> None:
 def test_flags_on_the_page_exist() -> None:
     context = click.Context(root)
     commands = [root.get_command(context, name) for name in COMMANDS]
-    known = {flag for command in commands if command for param in command.params for flag in param.opts}
+    known = {flag for command in commands if command for param in _params(command) for flag in param.opts}
+    known |= {flag for command in commands if command for param in _params(command) for flag in param.secondary_opts}
     said = set(re.findall(r"`(--[a-z][a-z-]*)", "".join(path.read_text() for path in PAGES.values())))
     assert said - known - {"--help", "--version"} == set()
 

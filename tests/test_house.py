@@ -23,7 +23,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "template schema readers",
         "batch credentials",
         "ports",
-        "events diagnostic outcome rule_pages tokens",
+        "events diagnostic outcome rule_pages tokens keys",
         "message settings threads",
         "errors source json_text",
     )
@@ -42,6 +42,7 @@ DOORS: dict[str, frozenset[str]] = {
     "jinja2": frozenset({"template.py", "sandbox/page.py"}),
     "rich": frozenset({"progress.py"}),
     "orjson": frozenset({"json_text.py"}),
+    "keyring": frozenset({"keys.py"}),
 }
 ROOFS = {"click": "cli/"}
 

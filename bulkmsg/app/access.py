@@ -70,6 +70,12 @@ class Access:
     def number(self) -> int:
         return self._number
 
+    @property
+    def ends_at(self) -> float | None:
+        """When the token in use ends, in seconds since 1970; None where that is not known."""
+        left = self._ends - asyncio.get_running_loop().time()
+        return self.wall() + left if self._access and 0 < left < math.inf else None
+
     def is_due(self, now: float) -> bool:
         return now >= self._due
 

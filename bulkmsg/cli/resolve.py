@@ -137,7 +137,7 @@ def _look(args: ResolveArgs, resolving: Resolving, terminal: Terminal) -> Resolv
     count = len(resolving.cases)
     terminal.say(f"{resolving.name}: {count:,} in doubt for the account {resolving.account}; nothing is sent by this")
     resolving.demand_somewhere_to_look()
-    return resolving.look(credentials_of(terminal), terminal.say)
+    return resolving.look(credentials_of(terminal, resolving.account), terminal.say)
 
 
 def _nothing(args: ResolveArgs, why: BulkmsgError, terminal: Terminal) -> ExitCode:

@@ -19,6 +19,7 @@ COMMANDS = {
     "results": "List what became of every message of a batch.",
     "explain": "Explain a rule or a field: what, why, wrong and right.",
     "resolve": "Settle messages in doubt: look again, or take your word.",
+    "auth": "Look at the credentials, or sign in with OAuth.",
     "schema": "Print a JSON Schema, for editors and other programs.",
     "sandbox": "Run a helpdesk on this machine, to try things on.",
 }

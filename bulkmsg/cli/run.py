@@ -132,7 +132,8 @@ def command(ctx: click.Context, /, batch: str, **given: Any) -> int:
     The whole batch is checked first; with one error nothing is sent. What was sent is kept in a progress log beside
     the batch, so nothing is sent twice. In send mode people are mailed: run says how many, and asks.
 
-    Credentials: GORGIAS_ACCOUNT, GORGIAS_EMAIL and GORGIAS_API_KEY, or GORGIAS_ACCESS_TOKEN; each also as ..._FILE.
+    Credentials: GORGIAS_ACCOUNT, GORGIAS_EMAIL and GORGIAS_API_KEY, or GORGIAS_ACCESS_TOKEN, or an OAuth app's; each
+    also as ..._FILE. `bulkmsg auth check` tells what they are worth.
     """
     from bulkmsg.cli.running import run
 

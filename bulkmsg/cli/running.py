@@ -116,8 +116,8 @@ def _take(args: RunArgs, terminal: Terminal) -> tuple[BatchFile, RunOptions]:
     if not Path(args.batch.path).exists():  # a misspelt name is told as what it is, whatever else is missing
         return args.batch.file(), _options(args, base_url, Credentials())
     options = _options(args, base_url, None)
-    account_named(args.batch.file(), options)
-    credentials = None if args.sandbox else credentials_of(terminal)
+    account = account_named(args.batch.file(), options)
+    credentials = None if args.sandbox else credentials_of(terminal, account)
     secrets = credentials.secrets if credentials else None
     return args.batch.file(secrets), _options(args, base_url, credentials)
 

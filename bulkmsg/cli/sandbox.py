@@ -10,7 +10,7 @@ import click
 from bulkmsg.cli.options import DURATION, RATE, option
 from bulkmsg.cli.terminal import Terminal
 from bulkmsg.errors import ExitCode, UsageError
-from bulkmsg.settings import API_KEY_RATE, Rate, parse_duration
+from bulkmsg.settings import API_KEY_RATE, OAUTH_RATE, Rate, parse_duration
 
 if TYPE_CHECKING:
     from bulkmsg.sandbox.settings import SandboxSettings
@@ -31,7 +31,7 @@ def _knob(*names: str, **more: Any) -> Callable[[Any], Any]:
     help="0 chooses a free one.",
 )
 @_knob("--account", metavar="NAME", default="sandbox", show_default=True, help="What it calls itself.")
-@_knob("--rate", type=RATE, metavar="40/20s", help="Its limit; default 40/20s, as the real one.")
+@_knob("--rate", type=RATE, metavar="40/20s", help="Its limit; default 40/20s, or 80/20s with --oauth.")
 @_knob("--limiter", type=click.Choice(["leaky", "window"]), help="How it counts; default leaky, a bucket.")
 @_knob("--neighbour", type=float, metavar="N", help="Requests a second that another application takes away.")
 @_knob("--faults", metavar="SPEC", help="Misbehave: such as drop-after=0.05,503=0.02 or 500-after@3, or heavy.")
@@ -41,6 +41,9 @@ def _knob(*names: str, **more: Any) -> Callable[[Any], Any]:
 @_knob("--commit-lag", type=DURATION, metavar="2s", help="By which a write whose answer was lost is late.")
 @_knob("--send-delay", type=DURATION, metavar="2s", help="Until a message that is mailed is marked as sent.")
 @_knob("--token-life", type=DURATION, metavar="24h", help="Until an access token is refused.")
+@_knob("--oauth", is_flag=True, help="Take only access tokens that it gave out; its limit is 80/20s then.")
+@_knob("--rotate-refresh-tokens", is_flag=True, help="A refresh token counts once, and brings the next.")
+@_knob("--no-consent", is_flag=True, help="Whoever is asked to let an app in refuses.")
 @_knob("--revoke-after", type=click.IntRange(min=0), metavar="N", help="Refuse the credentials after N writes.")
 @_knob("--quota", type=click.IntRange(min=0), metavar="N", help="Refuse every message after N.")
 @_knob("--upload-limit", type=click.IntRange(min=0), metavar="BYTES", help="Refuse larger files (413).")
@@ -79,7 +82,8 @@ def settings_of(given: dict[str, Any]) -> SandboxSettings:
     from bulkmsg.sandbox.settings import SandboxSettings, SettingsError
 
     values = {name: value for name, value in given.items() if value is not None and value != () and value is not False}
-    rate: Rate = values.pop("rate", API_KEY_RATE)
+    rate: Rate = values.pop("rate", OAUTH_RATE if values.get("oauth") else API_KEY_RATE)
+    values["consent"] = not values.pop("no_consent", False)
     values.update(limit=rate.limit, window=rate.window)
     values["auto_tickets"] = not values.pop("no_auto_tickets", False)
     if "latency" in values:
@@ -104,6 +108,14 @@ def _pair(text: str) -> tuple[int, int]:
     if not (gone.isdecimal() and survivor.isdecimal()):
         raise UsageError(f"--merged {text} is no pair of ticket ids", "write it like 17:18; the second is what is left")
     return int(gone), int(survivor)
+
+
+_OF_A_KEY = ("export GORGIAS_EMAIL=anna@acme.example", "export GORGIAS_API_KEY=sandbox-key")
+_OF_AN_APP = (
+    "export GORGIAS_CLIENT_ID=sandbox-app",
+    "export GORGIAS_CLIENT_SECRET=sandbox-secret",
+    "export GORGIAS_REFRESH_TOKEN=sandbox-refresh",
+)
 
 
 def sandbox(settings: SandboxSettings, terminal: Terminal) -> ExitCode:
@@ -138,11 +150,7 @@ async def _serve(settings: SandboxSettings, terminal: Terminal) -> None:
         loop.add_signal_handler(number, stop.set)
 
     def ready(url: str) -> None:
-        terminal.answer(
-            f"export GORGIAS_BASE_URL={url}",
-            "export GORGIAS_EMAIL=anna@acme.example",
-            "export GORGIAS_API_KEY=sandbox-key",
-        )
+        terminal.answer(f"export GORGIAS_BASE_URL={url}", *(_OF_AN_APP if settings.oauth else _OF_A_KEY))
         terminal.say(
             f"listening: open {url} to see the tickets; Ctrl-C stops it",
             "next, in another terminal, after the exports: bulkmsg run batch.yaml",

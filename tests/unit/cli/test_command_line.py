@@ -27,7 +27,14 @@ def commands() -> list[click.Command]:
 
 
 def options() -> list[tuple[str, click.Option]]:
-    return [(each.name or "", param) for each in commands() for param in each.params if isinstance(param, click.Option)]
+    inner = [(each, (each, *getattr(each, "commands", {}).values())) for each in commands()]
+    return [
+        (each.name or "", param)
+        for each, parts in inner
+        for part in parts
+        for param in part.params
+        if isinstance(param, click.Option)
+    ]
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -42,9 +49,10 @@ def test_every_flag_has_a_variable_but_those_that_must_be_said_with_the_command(
     assert without == {"--mode", "--allow-send", "--yes", "--resend", "--rebuild-log", "--takeover"}
     for command, flag in options():
         if flag.envvar:
-            start = "BULKMSG_SANDBOX_" if command == "sandbox" else "BULKMSG_"
             long = next(each for each in flag.opts if each.startswith("--"))
-            assert flag.envvar == start + long[2:].replace("-", "_").upper()
+            own = long[2:].replace("-", "_").upper()
+            starts = {"sandbox": {"BULKMSG_SANDBOX_"}, "auth": {"BULKMSG_AUTH_", "BULKMSG_"}}.get(command, {"BULKMSG_"})
+            assert flag.envvar in {start + own for start in starts}
 
 
 def test_every_flag_says_what_it_does() -> None:
