@@ -16,7 +16,6 @@ import click
 import pytest
 
 from bulkmsg import rule_pages
-from bulkmsg.app.inspect import validate
 from bulkmsg.cli.root import COMMANDS, root
 from bulkmsg.diagnostic import RULES, Diagnostic
 from bulkmsg.errors import ExitCode
@@ -26,7 +25,7 @@ from bulkmsg.rule_pages import Example
 from bulkmsg.sandbox.control import DOORS
 from bulkmsg.sandbox.faults import KINDS
 from bulkmsg.validation.findings import Findings
-from bulkmsg.validation.survey import BatchFile, survey
+from bulkmsg.validation.survey import BatchFile, for_each_account, survey
 from tests.acceptance.servers import environment
 
 ROOT = Path(__file__).parent.parent
@@ -106,7 +105,7 @@ def test_the_batches_of_a_page_are_valid(name: str, tmp_path: Path) -> None:
     for block in found:
         if block.mark == "batch":
             assert block.name is not None
-            seen = validate(BatchFile(tmp_path / block.name, block.name))
+            seen = for_each_account(BatchFile(tmp_path / block.name, block.name), Findings())
             assert seen.valid, (block.name, seen.findings.kept)
 
 

@@ -15,15 +15,6 @@ from bulkmsg.threads import FirstRequest
 from bulkmsg.validation.survey import BatchFile, Survey, messages, survey
 
 
-def validate(batch: BatchFile) -> Survey:
-    """Read everything, report every finding; opens no socket.
-
-    Raises:
-        UsageError: the command line contradicts the batch.
-    """
-    return survey(batch, deep=False)
-
-
 def require_valid(seen: Survey, name: str) -> None:
     """Raises:
     InvalidBatch: the survey found errors.

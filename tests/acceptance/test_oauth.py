@@ -57,14 +57,17 @@ class Stage:
 
     def kept(self) -> Path:
         """The one file in which tokens are kept."""
-        found = list(self.state.glob("bulkmsg/*/*.json"))
+        found = self._kept()
         assert len(found) == 1
         return found[0]
+
+    def _kept(self) -> list[Path]:
+        return [path for name in ("given", "login") for path in self.state.glob(f"bulkmsg/*/{name}.json")]
 
     def secrets(self) -> set[str]:
         """All that must stay unseen, also what was given out meanwhile."""
         found = {*SECRETS.values(), "sandbox-access-", "sandbox-refresh-"}
-        for path in self.state.rglob("*.json"):
+        for path in self._kept():
             kept = json.loads(path.read_text())
             found |= {kept["refresh_token"], kept["access_token"]} - {""}
         return found
