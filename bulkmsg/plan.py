@@ -51,6 +51,7 @@ class Plan:
         tickets: how many tickets the batch touches; `new_tickets` of them are created, `named_tickets` looked up by
             their external id.
         posts: requests that create something: a new ticket with its messages, or one message.
+        uploads: requests that upload the files that messages carry.
     """
 
     batch: str
@@ -64,6 +65,7 @@ class Plan:
     rate: Rate
     posts: int
     named_tickets: int = 0
+    uploads: int = 0
 
     @property
     def lookups(self) -> int:
@@ -74,7 +76,7 @@ class Plan:
 
     @property
     def requests(self) -> int:
-        return PREFLIGHT_REQUESTS + self.lookups + self.posts
+        return PREFLIGHT_REQUESTS + self.lookups + self.posts + self.uploads
 
     @property
     def seconds(self) -> float:

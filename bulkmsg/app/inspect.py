@@ -54,6 +54,7 @@ def plan_of(seen: Survey, rate: Rate) -> Plan:
         rate=rate,
         posts=seen.posts,
         named_tickets=seen.named_tickets,
+        uploads=seen.uploads,
     )
 
 

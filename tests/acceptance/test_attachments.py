@@ -73,7 +73,8 @@ def test_a_file_in_three_messages_is_uploaded_once_and_they_carry_what_the_helpd
         assert found == [["12.pdf"], ["12.pdf"], ["13.pdf", "12.pdf"]], "in their order"
         for item in (item for each in carried for item in each):
             assert item == {**stored[item["name"]], "public": True}
-        assert answer_of(done)["requests"] == sum(requests(url).values())
+        planned = run(None, "plan", batch, "--format", "json")
+        assert answer_of(planned)["requests"] == answer_of(done)["requests"] == sum(requests(url).values())
         again = run(url, "run", batch, *OPTIONS)
         assert (again.returncode, len(uploaded(url)), len(arrived(url))) == (0, 2, 3), "nothing is left to do"
     assert str(tmp_path) not in log_of(batch).read_text()
