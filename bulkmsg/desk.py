@@ -22,6 +22,7 @@ from bulkmsg.events import Event, Name
 from bulkmsg.meeting import Meeting
 from bulkmsg.outcome import Standing
 from bulkmsg.pacing import Pacer, retry_after_seconds
+from bulkmsg.places import MOST, Places
 from bulkmsg.ports import Budget, Contact, Helpdesk, Renewal, Reply, Request, Sink
 from bulkmsg.retry import Breaker
 from bulkmsg.sharing import Company
@@ -56,7 +57,7 @@ class Desk:
     """The helpdesk at the account's pace: every request passes here, alone or in company, and is counted.
 
     Args:
-        concurrency: requests in flight at once; at 2 a second a handful hides the latency.
+        concurrency: at most so many requests in flight at once; usually fewer, see `places`.
         now_utc: the wall clock, for dates that others set: `Retry-After`, and a time of day at which to stop.
         renewal: for access that runs out; a new token is had while no request starts, and before any record of one.
     """
@@ -65,7 +66,7 @@ class Desk:
     pacer: Pacer
     breaker: Breaker
     sink: Sink
-    concurrency: int = 8
+    concurrency: int = MOST
     now_utc: Callable[[], datetime] = lambda: datetime.now(UTC)
     renewal: Renewal | None = None
     requests: int = 0
@@ -82,6 +83,7 @@ class Desk:
         self._deadlines: tuple[Deadline, ...] = ()
         self._told: list[Callable[[Halt], None]] = []
         self._meeting: Meeting | None = None
+        self.places = Places(self.concurrency)
 
     def meet(self, budget: Budget | None, run: str, note: Callable[[str], None]) -> None:
         """Share the account's budget with its other runs; without one the helpdesk is this run's alone.
@@ -210,8 +212,13 @@ class Desk:
             await self._change_within(wait)
         raise Stopped
 
+    @property
+    def at_once(self) -> int:
+        """How many requests may be in flight now."""
+        return self.places.at_once(self.pacer.rate.per_second * self.pacer.share)
+
     def _wait(self, now: float) -> float:
-        if self.in_flight >= self.concurrency:
+        if self.in_flight >= self.at_once:
             return math.inf
         wait = max(self.pacer.wait(now), self.breaker.wait(now))
         return wait if wait >= _INSTANT else 0.0
@@ -228,6 +235,8 @@ class Desk:
     def _learn(self, token: int, reply: Reply, now: float) -> None:
         self.requests += 1
         self.recent.append(now)
+        if reply.contact is Contact.ANSWERED:
+            self.places.took(reply.received - reply.sent)
         if self._meeting is not None:
             self._meeting.hear(now)
         if reply.status == 429:

@@ -146,7 +146,7 @@ class Engine:
         while self.desk.halt is None:
             fits = self._queued < LOOK_AHEAD and self._queued_bytes < LOOK_AHEAD_BYTES
             at_work = len(self._lanes) - self._parked
-            if fits and (lane in self._lanes or at_work < 2 * self.desk.concurrency):
+            if fits and (lane in self._lanes or at_work < 2 * self.desk.at_once):
                 return
             self._room.clear()
             await self._room.wait()

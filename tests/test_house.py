@@ -19,7 +19,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "desk reconcile",
         "review delivery meeting",
         "plan retry stopping deadline sharing",
-        "pacing gorgias.wire gorgias.oauth validation fields bundle",
+        "pacing places gorgias.wire gorgias.oauth validation fields bundle",
         "template schema readers",
         "batch credentials",
         "ports",
@@ -132,7 +132,7 @@ def test_each_library_has_one_door() -> None:
 
 def test_the_heart_knows_no_library_and_no_clock_but_its_loop() -> None:
     forbidden = {"time", "aiohttp", "socket", "threading", "subprocess"}
-    rooms = "engine uploads desk meeting delivery reconcile pacing sharing retry plan review stopping deadline"
+    rooms = "engine uploads desk meeting delivery reconcile pacing places sharing retry plan review stopping deadline"
     for name in rooms.split():
         assert forbidden.isdisjoint(_imports(ROOT / f"{name}.py")), name
 

@@ -17,6 +17,7 @@ from bulkmsg.errors import InvalidBatch, LogUnusable, Refused, UsageError
 from bulkmsg.journal import Disk, Fold, LogIdentity, ProgressLog, RealDisk, log_exists, read_fold
 from bulkmsg.message import Mode, log_name
 from bulkmsg.outcome import UNTOUCHED
+from bulkmsg.places import MOST
 from bulkmsg.plan import Plan
 from bulkmsg.review import Review, review
 from bulkmsg.settings import SANDBOX_ACCOUNT, Credentials, InDoubt, Rate, check_account, check_base_url
@@ -35,6 +36,7 @@ class RunOptions:
         account, base_url: from the environment or the command line; None where they say nothing.
         rate: a ceiling; without it the server's header is the limit.
         limit: only the first so many tickets of the batch.
+        concurrency: at most so many tickets at a time.
         settle: seconds after which the helpdesk shows an accepted message in its listings.
         timeout: seconds for one request.
         max_errors, max_duration, stop_at, on_rejection: when the run ends before its end.
@@ -49,7 +51,7 @@ class RunOptions:
     progress_log: Path | None = None
     rate: Rate | None = None
     limit: int | None = None
-    concurrency: int = 8
+    concurrency: int = MOST
     settle: float = 60.0
     timeout: float = 60.0
     in_doubt: InDoubt | None = None

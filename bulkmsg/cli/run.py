@@ -43,7 +43,7 @@ class RunArgs:
     settle: float
     in_doubt: str | None
     timeout: float
-    concurrency: int
+    concurrency: int | None
     retry_rejected: bool
     allow_changed: bool
     allow_removed: bool
@@ -77,9 +77,7 @@ class RunArgs:
     "--concurrency",
     type=click.IntRange(1, 64),
     metavar="N",
-    default=8,
-    show_default=True,
-    help="Tickets at a time.",
+    help="Tickets at a time at most. [default: 8, up to 64 where answers are slow]",
 )
 @option("--retry-rejected", is_flag=True, help="Send rejected messages again although they are as they were.")
 @option("--allow-changed", is_flag=True, help="Go on although sent messages were changed; they stay as they were sent.")

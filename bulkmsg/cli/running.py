@@ -25,6 +25,7 @@ from bulkmsg.cli.watching import Nobody, Watching
 from bulkmsg.errors import BulkmsgError, ExitCode, InvalidBatch, LogInUse, LogUnusable, Refused, UsageError
 from bulkmsg.message import Mode
 from bulkmsg.outcome import State
+from bulkmsg.places import MOST
 from bulkmsg.plan import seconds_for
 from bulkmsg.ports import Sink
 from bulkmsg.progress import spoken_duration
@@ -131,7 +132,7 @@ def _options(args: RunArgs, base_url: str | None, credentials: Credentials | Non
         progress_log=args.batch.log,
         rate=args.rate,
         limit=args.limit,
-        concurrency=args.concurrency,
+        concurrency=args.concurrency or MOST,
         settle=args.settle,
         timeout=args.timeout,
         in_doubt=InDoubt(args.in_doubt) if args.in_doubt else None,
