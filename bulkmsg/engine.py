@@ -378,6 +378,7 @@ class Engine:
         left = self.tally[State.PENDING]
         rate = self.desk.pacer.rate
         elapsed = now - self._started
+        used = self.desk.requests - rate.per_second * elapsed  # of the burst with which a run begins
         waiting = self.desk.waiting
         if self.desk.halt is not None:
             waiting = "for the requests in flight, then it stops"
@@ -391,6 +392,6 @@ class Engine:
             recent_rate=self.desk.rate_now(now),
             limit=str(rate),
             elapsed=elapsed,
-            remaining=seconds_left(left, rate) if self.desk.requests and self.desk.halt is None else None,
+            remaining=seconds_left(left, rate, used) if self.desk.requests and self.desk.halt is None else None,
             waiting=waiting,
         )

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
 from enum import Enum
+from functools import lru_cache
 
 from bulkmsg.message import Message
 from bulkmsg.outcome import Standing, State
-from bulkmsg.settings import Rate
+from bulkmsg.pacing import Pacer
+from bulkmsg.settings import API_KEY_RATE, OAUTH_RATE, Rate
 
 # What a run asks before it sends: the account and the user whom the credentials belong to.
 PREFLIGHT_REQUESTS = 2
+_ASKED = 1000
 
 
 class Action(Enum):
@@ -43,15 +48,64 @@ def was_edited(message: Message, standing: Standing) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class Costs:
+    """The requests of a run by what they are for, as long as no answer is lost.
+
+    Args:
+        account: whose helpdesk it is and who we are there.
+        preflight: whether it has the agents and mailboxes that the batch names, and which rules may react.
+        lost_log: whether messages of this batch stand there although there is no progress log.
+        named_tickets: the ids of tickets that are known by their external id.
+        in_doubt: looking for messages of which an earlier run does not know whether they arrived.
+        uploads: files that messages carry.
+        new_tickets, messages: requests that create something.
+    """
+
+    account: int = 0
+    preflight: int = 0
+    lost_log: int = 0
+    named_tickets: int = 0
+    in_doubt: int = 0
+    uploads: int = 0
+    new_tickets: int = 0
+    messages: int = 0
+
+    @property
+    def total(self) -> int:
+        return sum(self.parts.values())
+
+    @property
+    def parts(self) -> dict[str, int]:
+        """In the order in which a run comes to them."""
+        return {each.name: getattr(self, each.name) for each in fields(self)}
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What earlier runs left to do, by the progress log.
+
+    Args:
+        to_send, to_settle: messages to send, and to look for first.
+        posts: requests that create something.
+    """
+
+    to_send: int
+    to_settle: int
+    posts: int
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
-    """What a run of this batch would do from an empty progress log.
+    """What a run of this batch would do.
 
     Args:
         sends: outgoing messages that would really be mailed; `recipients` to how many people.
         tickets: how many tickets the batch touches; `new_tickets` of them are created, `named_tickets` looked up by
             their external id.
         posts: requests that create something: a new ticket with its messages, or one message.
-        uploads: requests that upload the files that messages carry.
+        preflight, uploads: requests for these, as `Costs` has them.
+        left: what earlier runs left to do; None for a first run. All other numbers are of the whole batch.
+        settle: seconds that a run waits before it looks for what is in doubt.
     """
 
     batch: str
@@ -65,29 +119,98 @@ class Plan:
     rate: Rate
     posts: int
     named_tickets: int = 0
+    preflight: int = 0
     uploads: int = 0
+    left: Left | None = None
+    settle: float = 0.0
 
     @property
-    def lookups(self) -> int:
-        """A first run looks for its first and last entry, by a listing and the ticket, or one search per new ticket;
-        and for each ticket that is known by its external id."""
-        ends = min(self.messages, 2)
-        return ends * (1 if self.new_tickets == self.tickets else 2) + self.named_tickets
+    def to_do(self) -> int:
+        """How many messages are to be sent, or looked for."""
+        return self.messages if self.left is None else self.left.to_send + self.left.to_settle
+
+    @property
+    def costs(self) -> Costs:
+        """What the run would cost in requests."""
+        if self.left is not None:
+            return self._costs_left(self.left)
+        # A first run looks for its first and last entry: a listing and the ticket, or one search where it is new.
+        ends = min(self.messages, 2) * (1 if self.new_tickets == self.tickets else 2)
+        return Costs(
+            account=PREFLIGHT_REQUESTS,
+            preflight=self.preflight,
+            lost_log=ends,
+            named_tickets=self.named_tickets,
+            uploads=self.uploads,
+            new_tickets=self.new_tickets,
+            messages=self.posts - self.new_tickets,
+        )
+
+    def _costs_left(self, left: Left) -> Costs:
+        if not self.to_do:
+            return Costs()
+        return Costs(
+            account=PREFLIGHT_REQUESTS,
+            preflight=self.preflight,
+            named_tickets=min(self.named_tickets, self.to_do),
+            in_doubt=left.to_settle,
+            uploads=min(self.uploads, left.to_send),
+            messages=left.posts,
+        )
 
     @property
     def requests(self) -> int:
-        return PREFLIGHT_REQUESTS + self.lookups + self.posts + self.uploads
+        return self.costs.total
 
     @property
     def seconds(self) -> float:
-        return seconds_for(self.requests, self.rate)
+        return self.seconds_at(self.rate)
+
+    def seconds_at(self, rate: Rate) -> float:
+        """How long it would take at another rate."""
+        waits = self.settle if self.left is not None and self.left.to_settle else 0.0
+        return max(seconds_for(self.requests, rate), waits)
+
+    def faster(self) -> Iterator[tuple[str, Rate, float]]:
+        """Credentials and accounts with a higher limit: in words, as a rate, and how long it would take there."""
+        for how, rate in LIMITS.items():
+            if rate.per_second > self.rate.per_second:
+                yield how, rate, self.seconds_at(rate)
+
+
+# Gorgias reference, "Rate Limits".
+LIMITS = {
+    "with an API key": API_KEY_RATE,
+    "with OAuth": OAUTH_RATE,
+    "on an Enterprise account with an API key": Rate(40, 10.0),
+    "on an Enterprise account with OAuth": Rate(80, 10.0),
+}
 
 
 def seconds_for(requests: int, rate: Rate) -> float:
-    """How long requests take by the law of a leaky bucket that starts empty: a burst of the limit, then the rate."""
-    return max(0.0, (requests - rate.limit) / rate.per_second)
+    """How long it takes until the last of so many requests has started: a burst, then the mean rate."""
+    return max(0.0, (requests - burst(rate)) / rate.per_second)
 
 
-def seconds_left(requests: int, rate: Rate) -> float:
-    """How long requests take once the burst is used up."""
-    return requests / rate.per_second
+def seconds_left(requests: int, rate: Rate, used: float = math.inf) -> float:
+    """How long requests take from now on.
+
+    Args:
+        used: how much of the bucket is used by now, as far as it is known; else the whole burst.
+    """
+    free = burst(rate)
+    return max(0.0, requests + min(max(used, 0.0), free) - free) / rate.per_second
+
+
+@lru_cache
+def burst(rate: Rate) -> int:
+    """How many requests start at once where nothing was used before: the pacer itself is asked."""
+    if rate.limit > _ASKED:  # far above what there is, it keeps free the same part
+        return rate.limit * burst(Rate(_ASKED, rate.window)) // _ASKED
+    pacer = Pacer(rate)
+    pacer.answered(pacer.start(0.0), 0.0, 1, rate.limit)
+    count = 1
+    while pacer.wait(0.0) == 0.0:
+        pacer.start(0.0)
+        count += 1
+    return count

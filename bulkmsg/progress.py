@@ -228,11 +228,12 @@ def _pace(view: RunView, now: datetime) -> list[str]:
     if view.waiting:
         said.append(f"waiting {view.waiting}")
     if view.remaining is not None and 0 < view.remaining < _FAR_AWAY:
-        said.append(f"{spoken_duration(view.remaining)} left, ends {_clock(now, view.remaining)}")
+        said.append(f"{spoken_duration(view.remaining)} left, ends {ends_at(now, view.remaining)}")
     return said
 
 
-def _clock(now: datetime, remaining: float) -> str:
+def ends_at(now: datetime, remaining: float) -> str:
+    """When something ends that takes so many seconds more: the time of day, with the date where it is another day."""
     end = now + timedelta(seconds=remaining)
     return end.strftime("%H:%M" if end.date() == now.date() else "%Y-%m-%d %H:%M")
 

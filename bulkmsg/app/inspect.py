@@ -9,7 +9,7 @@ from bulkmsg.errors import InvalidBatch, UsageError
 from bulkmsg.json_text import dumps
 from bulkmsg.message import ExistingTicket, Kind, Message, NewTicket, Ticket
 from bulkmsg.plan import Plan
-from bulkmsg.settings import API_KEY_RATE, SANDBOX_ACCOUNT, Rate, check_account
+from bulkmsg.settings import SANDBOX_ACCOUNT, Rate, check_account
 from bulkmsg.source import Json
 from bulkmsg.threads import FirstRequest
 from bulkmsg.validation.survey import BatchFile, Survey, messages, survey
@@ -26,17 +26,6 @@ def require_valid(seen: Survey, name: str) -> None:
             "mend what is listed above, then run the same command again",
             seen.findings.kept,
         )
-
-
-def plan(batch: BatchFile, rate: Rate | None = None) -> tuple[Plan, Survey]:
-    """What a first run of the batch would do.
-
-    Raises:
-        InvalidBatch: the batch has errors.
-    """
-    seen = survey(batch)
-    require_valid(seen, batch.name)
-    return plan_of(seen, rate or API_KEY_RATE), seen
 
 
 def plan_of(seen: Survey, rate: Rate) -> Plan:

@@ -222,7 +222,7 @@ class BatchArgs:
     def command(self, verb: str, *more: str) -> str:
         """A command about the same batch, ready to be copied."""
         path = f"./{self.path}" if self.path.startswith("-") else self.path
-        left_out = {"--progress-log"} if verb in ("validate", "plan") or "--progress-log" in more else set()
+        left_out = {"--progress-log"} if verb == "validate" or "--progress-log" in more else set()
         left_out |= set() if verb in _SENDING else {"--attachments"}
         flags = [part for name, value in self.typed if name not in left_out for part in (name, value)]
         return shlex.join(["bulkmsg", verb, path, *flags, *more])

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -26,7 +27,7 @@ from bulkmsg.settings import API_KEY_RATE, Rate
 
 if TYPE_CHECKING:
     from bulkmsg.app.inspect import Shown
-    from bulkmsg.plan import Plan
+    from bulkmsg.app.planning import Planned, Whose
     from bulkmsg.validation.survey import BatchFile, Survey
 
 
@@ -44,12 +45,12 @@ class PlanArgs:
 @option("--show", metavar="KEY|N", help="Print the message with this key, or the first N, as they would be sent.")
 @option("--rate", type=RATE, metavar="40/20s", help="Reckon the time with this many requests per time.")
 @attachments_option
-@batch_options(log=False)
+@batch_options(log=True)
 @click.pass_context
 def command(ctx: click.Context, /, batch: str, show: str | None, rate: Rate | None, **given: Any) -> int:
     """Show what a run would do: messages, people, requests, time.
 
-    Reckons with an empty progress log, as a first run finds it. Nothing is sent and no connection is opened.
+    Where the batch ran before, its progress log says what is left to do. Nothing is sent and no connection is opened.
     """
     return plan(PlanArgs(take_batch(ctx, batch, given), given["format"], rate, show), ctx.obj)
 
@@ -61,16 +62,17 @@ def plan(args: PlanArgs, terminal: Terminal) -> ExitCode:
         InvalidBatch: the batch has errors.
         UsageError: no message has the key.
     """
-    from bulkmsg.app import inspect
+    from bulkmsg.app import inspect, planning
 
     batch = args.batch.file()
-    planned, seen = inspect.plan(batch, args.rate or usual_rate())
     if args.show is not None:
+        seen = planning.plan(batch).survey
         _show(inspect.show(batch, seen, args.show, _account(args, seen)), args.format, terminal)
         return ExitCode.OK
-    answer_plan(planned, seen, args.format, terminal)
+    planned = planning.plan(batch, args.rate or usual_rate(), whose(args.batch))
+    answer_plan(planned, args.format, terminal)
     if args.format == "text":
-        tell_warnings(args.batch, batch, seen, terminal)
+        tell_warnings(args.batch, batch, planned.survey, terminal)
         terminal.say(f"next: {args.batch.command('run')}")
     return ExitCode.OK
 
@@ -84,16 +86,28 @@ def usual_rate() -> Rate:
     return API_KEY_RATE
 
 
-def answer_plan(planned: Plan, seen: Survey, output: str, terminal: Terminal) -> None:
-    """The plan on stdout."""
-    from bulkmsg.progress import spoken_duration
-    from bulkmsg.reports import json, text
+def whose(args: BatchArgs) -> Whose:
+    """What says which progress log is the batch's."""
+    from bulkmsg.app.planning import Whose
 
+    return Whose(args.said_account, args.base_url, args.log)
+
+
+def answer_plan(planned: Planned, output: str, terminal: Terminal) -> None:
+    """The plan on stdout, and what earlier runs did on stderr."""
+    from bulkmsg.progress import ends_at, spoken_duration
+    from bulkmsg.reports import json, text
+    from bulkmsg.reports.words import visible
+
+    if planned.trouble:
+        terminal.say(f"reckoned as a first run: {visible(planned.trouble)}")
     if output == "json":
-        terminal.data([json.dump(json.plan(planned)) + "\n"])
+        terminal.data([json.dump(json.plan(planned.plan)) + "\n"])
         return
-    senders = [sender for sender, _ in seen.senders.most_common()]
-    terminal.answer(text.plan(planned, spoken_duration(planned.seconds), senders))
+    senders = [sender for sender, _ in planned.survey.senders.most_common()]
+    before = planned.before.tally.counts if planned.before else {}
+    until = ends_at(datetime.now().astimezone(), planned.plan.seconds)
+    terminal.answer(text.plan(planned.plan, spoken_duration, until, senders, before))
 
 
 def tell_warnings(args: BatchArgs, batch: BatchFile, seen: Survey, terminal: Terminal) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
-from bulkmsg.app import inspect
+from bulkmsg.app import planning
 from bulkmsg.app.history import History
 from bulkmsg.app.prepare import Prepared, RunOptions, account_named, prepare
 from bulkmsg.app.result import RunResult
@@ -17,7 +17,7 @@ from bulkmsg.cli.asking import credentials_of
 from bulkmsg.cli.ending import carried_out
 from bulkmsg.cli.event_lines import EventLines
 from bulkmsg.cli.following import next_command
-from bulkmsg.cli.plan import answer_plan, tell_warnings, usual_rate
+from bulkmsg.cli.plan import answer_plan, tell_warnings, usual_rate, whose
 from bulkmsg.cli.rebuilding import going_on, rebuild_log, stopped, with_rebuilt
 from bulkmsg.cli.run import RunArgs
 from bulkmsg.cli.terminal import Terminal
@@ -32,7 +32,7 @@ from bulkmsg.progress import spoken_duration
 from bulkmsg.reports import json, text
 from bulkmsg.reports.text import Trouble
 from bulkmsg.reports.words import count, people, rate_words, standing, visible
-from bulkmsg.settings import SANDBOX_ACCOUNT, Credentials, InDoubt, check_base_url
+from bulkmsg.settings import Credentials, InDoubt, check_base_url
 from bulkmsg.stopping import USUAL_ERRORS, OnRejection
 from bulkmsg.validation.survey import BatchFile, Survey
 
@@ -77,14 +77,9 @@ def _dry_run(args: RunArgs, terminal: Terminal) -> ExitCode:
         hint = "leave --rebuild-log out to see what a first run would send; rebuilding itself sends nothing"
         raise UsageError("--dry-run opens no connection, and --rebuild-log needs one", hint)
     batch = args.batch.file()
-    planned, seen = inspect.plan(batch, args.rate or usual_rate())
-    answer_plan(planned, seen, args.format, terminal)
-    tell_warnings(args.batch, batch, seen, terminal)
-    with suppress(BulkmsgError):
-        history = History(batch, args.batch.said_account, args.batch.base_url, args.batch.log)
-        if history.fold is not None and history.account != SANDBOX_ACCOUNT:
-            now = history.status()
-            terminal.say(f"it ran before: {standing(now.counts)}; only what is not there yet would be sent")
+    planned = planning.plan(batch, args.rate or usual_rate(), whose(args.batch))
+    answer_plan(planned, args.format, terminal)
+    tell_warnings(args.batch, batch, planned.survey, terminal)
     terminal.say("dry run: nothing was sent", f"next: {args.batch.command('run')}")
     return ExitCode.OK
 

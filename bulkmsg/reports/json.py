@@ -83,4 +83,9 @@ def plan(planned: Plan) -> dict[str, Json]:
         "sends": planned.sends,
         "seconds": round(planned.seconds, 3),
         "rate": str(planned.rate),
+        "to_do": planned.to_do,
+        "costs": dict(planned.costs.parts),
+        "faster": [
+            {"how": how, "rate": str(rate), "seconds": round(seconds, 3)} for how, rate, seconds in planned.faster()
+        ],
     }

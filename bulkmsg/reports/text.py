@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bulkmsg.message import Mode
-from bulkmsg.plan import Plan
+from bulkmsg.outcome import State
+from bulkmsg.plan import Costs, Plan
 from bulkmsg.reports.words import count, listing, people, rate_words, shortened, standing, visible
 from bulkmsg.source import Json
 
@@ -48,25 +49,73 @@ def about(time: str) -> str:
     return "less than a second" if time == "0 s" else f"about {time}"
 
 
-def plan(planned: Plan, time: str, senders: Sequence[str]) -> str:
-    """What a run would do; `time` is how long it takes, in words."""
-    mails = NOBODY_IS_MAILED if planned.mode == Mode.IMPORT else mailing(planned.sends, planned.recipients, senders)
-    if planned.mode == Mode.SEND and not planned.sends:
-        mails = "nobody: the batch holds no outgoing message"
+_COST_WORDS = {
+    "account": "for the account and its user",
+    "preflight": "to hold the batch against the account",
+    "lost_log": "to see whether it ran before",
+    "named_tickets": "to find tickets by their external_id",
+    "in_doubt": "to look for what is in doubt",
+    "uploads": "to upload files",
+    "new_tickets": "for new tickets with their messages",
+    "messages": "for single messages",
+}
+_WORTH_SAYING = 60.0  # seconds: of a shorter run nobody asks what would be faster
+
+
+def plan(
+    planned: Plan, spoken: Callable[[float], str], until: str, senders: Sequence[str], before: Mapping[State, int]
+) -> str:
+    """What a run would do.
+
+    Args:
+        spoken: a duration in words. until: when it would end if it began now.
+        before: how many messages stand where by the progress log; empty for a first run.
+    """
+    time = f"{about(spoken(planned.seconds))} at {rate_words(planned.rate)}"
+    rows = {
+        "messages": f"{planned.messages:,}: {by_type(planned.by_type)}",
+        "tickets": _tickets(planned),
+        "before": _before(planned, before),
+        "requests": _requests(planned.costs),
+        "mailed": _mailed(planned, senders),
+        "time": f"{time}; begun now, it ends {until}" if planned.seconds >= 1 else time,
+        "faster": _faster(planned, spoken) if planned.seconds >= _WORTH_SAYING else "",
+    }
+    head = f"{visible(planned.batch)} ({planned.mode} mode)"
+    return "\n".join([head, *(f"  {name:<9} {value}" for name, value in rows.items() if value)])
+
+
+def _tickets(planned: Plan) -> str:
     existing = planned.tickets - planned.new_tickets
-    tickets = [
+    parts = [
         count(planned.new_tickets, "new ticket") if planned.new_tickets else "",
         count(existing, "existing ticket") if existing else "",
     ]
-    rows = {
-        "messages": f"{planned.messages:,}: {by_type(planned.by_type)}",
-        "tickets": listing(part for part in tickets if part) or "none",
-        "requests": f"{planned.requests:,}",
-        "mailed": mails,
-        "time": f"{about(time)} at {rate_words(planned.rate)}",
-    }
-    head = f"{visible(planned.batch)} ({planned.mode} mode)"
-    return "\n".join([head, *(f"  {name:<9} {value}" for name, value in rows.items())])
+    return listing(part for part in parts if part) or "none"
+
+
+def _before(planned: Plan, before: Mapping[State, int]) -> str:
+    if not before:
+        return ""
+    known = {state.value: number for state, number in before.items() if state is not State.PENDING}
+    return f"{standing(known) if any(known.values()) else 'nothing was sent'}; {count(planned.to_do, 'message')} to do"
+
+
+def _requests(costs: Costs) -> str:
+    parts = [f"{number:,} {_COST_WORDS[name]}" for name, number in costs.parts.items() if number]
+    return f"{costs.total:,}{': ' if parts else ''}{', '.join(parts)}"
+
+
+def _mailed(planned: Plan, senders: Sequence[str]) -> str:
+    if planned.mode == Mode.IMPORT:
+        return NOBODY_IS_MAILED
+    if not planned.sends:
+        return "nobody: the batch holds no outgoing message"
+    return mailing(planned.sends, planned.recipients, senders)
+
+
+def _faster(planned: Plan, spoken: Callable[[float], str]) -> str:
+    return "; ".join(f"{spoken(seconds)} {how}" for how, _, seconds in planned.faster())
 
 
 @dataclass(frozen=True, slots=True)

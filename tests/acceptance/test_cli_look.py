@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.batches import BAD, GOOD, HEAD
-from tests.acceptance.servers import bulkmsg, environment, run
+from tests.acceptance.batches import BAD, GOOD, HEAD, OPTIONS, QUICK, history_batch, log_of
+from tests.acceptance.servers import bulkmsg, environment, run, sandbox
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = {"aiohttp", "jsonschema", "jsonschema_rs", "yaml", "rich", "asyncio", "orjson", "jinja2"}
@@ -127,7 +127,40 @@ def test_a_plan_as_json(good: Path) -> None:
         "sends": 0,
         "seconds": 0.0,
         "rate": "10/1s",
+        "to_do": 1,
+        "costs": {
+            "account": 2,
+            "preflight": 0,
+            "lost_log": 2,
+            "named_tickets": 0,
+            "in_doubt": 0,
+            "uploads": 0,
+            "new_tickets": 0,
+            "messages": 1,
+        },
+        "faster": [],
     }
+
+
+def test_a_plan_counts_only_what_the_progress_log_leaves_to_do(tmp_path: Path) -> None:
+    batch = history_batch(tmp_path, 60, 4)
+    with sandbox(*QUICK) as url:
+        first = json.loads(run(url, "plan", batch, "--format", "json").stdout)
+        assert run(url, "run", batch, *OPTIONS, "--limit", "1").returncode == 0
+        done = run(url, "plan", batch, "--format", "json", "--progress-log", log_of(batch))
+        said = run(url, "plan", batch)
+    left = json.loads(done.stdout)
+    assert (first["to_do"], first["requests"]) == (60, 66)
+    assert (left["messages"], left["to_do"], left["requests"]) == (60, 45, 47)
+    assert "before    15 created; 45 messages to do" in said.stdout
+
+
+def test_a_plan_says_so_where_the_progress_log_tells_nothing(tmp_path: Path) -> None:
+    batch = history_batch(tmp_path, 4, 4)
+    log_of(batch).write_text("no log at all\n")
+    done = run(None, "plan", batch, "--format", "json")
+    assert json.loads(done.stdout)["to_do"] == 4
+    assert "reckoned as a first run: " in done.stderr
 
 
 def test_a_dry_run_is_validate_and_plan_and_needs_no_account(good: Path, bad: Path) -> None:

@@ -1,0 +1,69 @@
+"""What a run would do and how long it would take, beside what earlier runs did by the progress log. Opens no socket."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bulkmsg.app.history import History
+from bulkmsg.app.inspect import plan_of, require_valid
+from bulkmsg.errors import BulkmsgError
+from bulkmsg.plan import Left, Plan
+from bulkmsg.review import Review, review
+from bulkmsg.settings import API_KEY_RATE, SANDBOX_ACCOUNT, Rate
+from bulkmsg.validation.survey import BatchFile, Survey, messages, survey
+
+USUAL_SETTLE = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Whose:
+    """What says which progress log belongs to a batch, beside its header: the account and the loopback helpdesk that
+    the environment names, and the log that the command line names."""
+
+    account: str | None = None
+    base_url: str | None = None
+    log: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A plan and what it was made from.
+
+    Args:
+        before: the batch held against its progress log; None where there is none.
+        trouble: why the progress log tells nothing although there is one, in words.
+    """
+
+    plan: Plan
+    survey: Survey
+    before: Review | None = None
+    trouble: str = ""
+
+
+def plan(batch: BatchFile, rate: Rate | None = None, whose: Whose | None = None) -> Planned:
+    """What a run of the batch would do now.
+
+    Raises:
+        InvalidBatch: the batch has errors.
+    """
+    seen = survey(batch)
+    require_valid(seen, batch.name)
+    first = plan_of(seen, rate or API_KEY_RATE)
+    try:
+        before = _held_against_log(batch, seen, whose or Whose())
+    except BulkmsgError as error:
+        return Planned(first, seen, trouble=error.message)
+    if before is None:
+        return Planned(first, seen)
+    left = Left(before.to_send, before.to_settle, before.to_send)
+    return Planned(replace(first, left=left, settle=USUAL_SETTLE), seen, before)
+
+
+def _held_against_log(batch: BatchFile, seen: Survey, whose: Whose) -> Review | None:
+    history = History(batch, whose.account, whose.base_url, whose.log)
+    fold = history.fold
+    if fold is None or seen.header is None or (fold.header.account == SANDBOX_ACCOUNT and whose.log is None):
+        return None  # a sandbox begins empty, and a run that is no sandbox's has no part in its log
+    found = messages(history.batch, seen, fold.header.account)
+    return review(found, seen.header.mode, fold.standing, fold.mark, fold.unmarked)
