@@ -48,7 +48,7 @@ def write_batch(folder: Path) -> Path:
 def answer(environment: dict[str, str], command: str, *words: str) -> dict[str, float]:
     """What a command says in JSON."""
     line = [sys.executable, "-m", "bulkmsg", command, *words, "--rate", f"{LIMIT}/{WINDOW}s", "--format", "json"]
-    done = subprocess.run(line, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+    done = subprocess.run(line, env=environment, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise SystemExit(done.stderr)
     told: dict[str, float] = json.loads(done.stdout)

@@ -12,7 +12,7 @@ from bulkmsg.plan import Plan
 from bulkmsg.settings import SANDBOX_ACCOUNT, Rate, check_account
 from bulkmsg.source import Json
 from bulkmsg.threads import FirstRequest
-from bulkmsg.validation.survey import BatchFile, Survey, messages, survey
+from bulkmsg.validation.survey import BatchFile, Survey, messages
 
 
 def require_valid(seen: Survey, name: str) -> None:
