@@ -1,63 +1,46 @@
-"""The conversation about one message, as a generator: it yields steps, is handed replies, and ends with an Outcome.
+"""The conversation about one request and the messages it carries, as a generator: it yields steps, is handed replies,
+and ends with an Outcome for each message.
 
-The law of this room: a request that may have arrived is never repeated before complete look-ups have shown the
-message absent and the policy allows it. Pure: the engine takes the steps, writes the records and keeps the time.
+The law of this room: a request that may have arrived is never repeated before complete look-ups have shown its
+messages absent and the policy allows it. Pure: the engine takes the steps, writes the records and keeps the time.
 
     pending --Post--> created | rejected
                       not processed: Retry record, Pause, Post again
                       in doubt: Pause(settle), look at all pages; found: created
                                 absent: Pause(settle), look again; still absent: Retry record and Post again, or held
+                                its new ticket is there without it: Retry record, and it goes to that ticket by itself
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from random import Random
 from typing import Any
 
 from bulkmsg import json_text
 from bulkmsg.gorgias import wire
-from bulkmsg.message import ExistingTicket, Kind, Message, Mode, log_name
+from bulkmsg.looking import Pause, ReadingStep, Refusal, Sight, Sighting, look_for
+from bulkmsg.message import Kind, Message, Mode, log_name
 from bulkmsg.outcome import Outcome, Standing, State
 from bulkmsg.ports import Contact, Reply, Request, RetryVerdict
-from bulkmsg.retry import Verdict, backoff, judge
+from bulkmsg.retry import REJECTING, Judgement, Verdict, backoff, judge, merged_into
 from bulkmsg.settings import InDoubt
 from bulkmsg.source import Json
 
-_LISTING_TRIES = 6
 _MOST_RENEWALS = 3  # posts in a row that are refused for an access token that had run out
-_MOST_PAGES = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """Write the intent of this attempt, then send the message. Answered with a Reply."""
-
-    attempt: int
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """Send a request that only reads. Answered with a Reply."""
-
-    request: Request
-
-
-@dataclass(frozen=True, slots=True)
-class Pause:
-    """Let this lane alone wait. Answered with None."""
-
-    seconds: float
-    reason: str
+    """Write the intents of another attempt, then send the messages. Answered with a Reply."""
 
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Record that the attempt may be followed by another. Answered with None."""
+    """Record that the attempt may be followed by another, for the messages at these places. Answered with None."""
 
-    attempt: int
+    which: tuple[int, ...]
     verdict: RetryVerdict
     status: int
     reason: str
@@ -74,15 +57,14 @@ class Distrust:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
-    """Say that the credentials or their rights were refused: the run must stop. Answered with None."""
+class Set:
+    """Send a request that sets something, and may be sent twice. Answered with a Reply."""
 
-    status: int
-    error: str
+    request: Request
 
 
-Step = Post | Look | Pause | Retry | Trust | Distrust | Refusal
-Conversation = Generator[Step, Any, Outcome]
+Step = Post | Retry | Trust | Distrust | Set | ReadingStep
+Conversation = Generator[Step, Any, tuple[Outcome, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +89,7 @@ class Policy:
         return self.mode is Mode.IMPORT or kind is Kind.INTERNAL_NOTE
 
 
-def mode_allows(mode: Mode, kind: Kind, payload: bytes) -> bool:
+def mode_allows(mode: Mode, kinds: Sequence[Kind], payload: bytes) -> bool:
     """The mode's rule once more, on the very bytes about to leave.
 
     In import mode no public message leaves without a filled `sent_datetime` (Gorgias would deliver it: reference,
@@ -115,48 +97,65 @@ def mode_allows(mode: Mode, kind: Kind, payload: bytes) -> bool:
     """
     body: Json = json_text.loads(payload)
     messages = body.get("messages", [body])
-    if mode is Mode.IMPORT and kind is not Kind.INTERNAL_NOTE:
-        return all(bool(message.get("sent_datetime")) for message in messages)
-    if mode is Mode.SEND and kind is Kind.OUTGOING:
-        return not any(message.get("sent_datetime") for message in messages)
-    return kind is not Kind.INTERNAL_NOTE or all(message.get("channel") == "internal-note" for message in messages)
+    if len(messages) != len(kinds):
+        return False
+    return all(_allowed(mode, kind, message) for kind, message in zip(kinds, messages, strict=True))
 
 
-def deliver(message: Message, standing: Standing, policy: Policy, random: Random) -> Conversation:
-    """Bring one message to its outcome, from wherever the progress log says it stands."""
-    attempt = standing.attempt
-    doubtful = standing.state in (State.INTENDED, State.IN_DOUBT)
-    hold = doubtful and standing.hold
-    status, error = standing.status or 0, first_cause(standing.error)
+def _allowed(mode: Mode, kind: Kind, message: dict[str, Json]) -> bool:
+    if kind is Kind.INTERNAL_NOTE:
+        return message.get("channel") == "internal-note"
+    if mode is Mode.IMPORT:
+        return bool(message.get("sent_datetime"))
+    return kind is not Kind.OUTGOING or not message.get("sent_datetime")
+
+
+def deliver(
+    messages: Sequence[Message], standings: Sequence[Standing], ticket: int | None, policy: Policy, random: Random
+) -> Conversation:
+    """Bring the messages of one request to their outcomes, from wherever the progress log says they stand.
+
+    Args:
+        ticket: the id of the ticket where the one message goes; None for a new ticket with all of them.
+
+    Returns:
+        An outcome for each. PENDING where the run stops, or where the new ticket turned out to be there, as the
+        `ticket_id` then says: such a message has to go to that ticket by itself.
+    """
+    case = _Case(tuple(messages), ticket, policy, random)
+    everything = tuple(range(len(messages)))
+    doubt = tuple(i for i in everything if standings[i].state in (State.INTENDED, State.IN_DOUBT))
+    cause = standings[doubt[0]] if doubt else Standing()
+    hold = any(standings[i].hold for i in doubt)
+    status, error = cause.status or 0, first_cause(cause.error)
     posts = refusals = renewals = 0
     while True:
-        if doubtful:
-            settled = yield from _settle(message, policy, status, error, random, hold=hold)
+        if doubt:
+            settled = yield from _settle(case, doubt, status, error, hold=hold)
             if settled is not None:
                 return settled
-            yield Retry(attempt, RetryVerdict.ABSENT, status, error)
-            doubtful = False
+            yield Retry(doubt, RetryVerdict.ABSENT, status, error)
+            doubt, hold = (), False
         if posts >= policy.attempts:
-            return Outcome(State.FAILED, status=status or None, error=f"{posts} attempts, none arrived: {error}")
-        attempt += 1
-        reply: Reply = yield Post(attempt)
-        told = judge(reply, message)
+            return case.all(Outcome(State.FAILED, status=status or None, error=_used_up(posts, error)))
+        reply: Reply = yield Post()
+        told = judge(reply, messages, ticket)
         status, error = told.status, told.error
         if told.verdict is Verdict.CREATED:
-            if told.echo != message_echo(message):
+            if not told.echoed:
                 yield Distrust()
-            return Outcome(State.CREATED, told.message_id, told.ticket_id, told.status)
+            return tuple(Outcome(State.CREATED, number, told.ticket_id, told.status) for number in told.ids)
         if told.verdict is Verdict.REJECTED:
-            return Outcome(State.REJECTED, status=status, error=error)
+            return _rejected(case, told)
         if told.verdict is Verdict.IN_DOUBT:
-            posts, doubtful = posts + 1, True
+            posts, doubt = posts + 1, everything
             continue
-        yield Retry(attempt, RetryVerdict.NOT_PROCESSED, status, error)
+        yield Retry(everything, RetryVerdict.NOT_PROCESSED, status, error)
         if told.verdict is Verdict.REFUSED:
             renewals += 1
             if not reply.again or renewals > _MOST_RENEWALS:
                 yield Refusal(status, error)
-                return Outcome(State.PENDING)
+                return case.all(Outcome(State.PENDING))
             continue
         renewals = 0
         if told.verdict is Verdict.NOT_PROCESSED:
@@ -164,179 +163,124 @@ def deliver(message: Message, standing: Standing, policy: Policy, random: Random
             refusals += 1
 
 
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """What one conversation is about."""
+
+    messages: tuple[Message, ...]
+    ticket: int | None
+    policy: Policy
+    random: Random
+
+    def all(self, outcome: Outcome) -> tuple[Outcome, ...]:
+        return (outcome,) * len(self.messages)
+
+    def some(self, outcomes: dict[int, Outcome], ticket: int | None = None) -> tuple[Outcome, ...]:
+        """The outcomes of the messages at those places; the others are as they were."""
+        rest = Outcome(State.PENDING, ticket_id=ticket)
+        return tuple(outcomes.get(place, rest) for place in range(len(self.messages)))
+
+
+def _used_up(posts: int, error: str) -> str:
+    return f"{posts} attempts, none arrived: {error}"
+
+
+def _rejected(case: _Case, told: Judgement) -> tuple[Outcome, ...]:
+    """The one that the helpdesk names carries the error; the others say that they were refused with it."""
+    named = dict(told.named)
+    if not named or len(case.messages) == 1:
+        return case.all(Outcome(State.REJECTED, status=told.status, error=told.error))
+    first = log_name(case.messages[min(named)].key)
+    others = f"its ticket was refused because of the message {first}"
+    return tuple(
+        Outcome(State.REJECTED, status=told.status, error=named.get(place, others))
+        for place in range(len(case.messages))
+    )
+
+
+def update(ticket: int, fields: bytes, policy: Policy, random: Random) -> Generator[Step, Any, str]:
+    """Set a ticket's own fields; empty when it is done, else why it was not. Setting them twice is setting them once
+    and sends nothing to anybody, so what is in doubt is simply sent again."""
+    last = ""
+    for tries in range(policy.attempts):
+        reply: Reply = yield Set(wire.update_ticket(ticket, fields))
+        while reply.status == 429:
+            reply = yield Set(wire.update_ticket(ticket, fields))
+        if reply.contact is Contact.ANSWERED and 200 <= reply.status < 300:
+            return ""
+        last = reply.reason or wire.error_text(reply)
+        if reply.status == 401 and reply.again:
+            continue
+        if reply.status in (401, 403):
+            yield Refusal(reply.status, last)
+            return last
+        if (other := merged_into(reply, ticket)) is not None:
+            return f"the ticket was merged into ticket {other}"
+        if reply.contact is Contact.ANSWERED and reply.status in REJECTING and reply.is_json:
+            return f"HTTP {reply.status}: {last}"
+        yield Pause(backoff(tries, random), last)
+    return last
+
+
 def first_cause(error: str | None) -> str:
     """Why a message is in doubt, without what each look at it has added since."""
     return (error or "an earlier run ended before its answer came").partition("; ")[0]
 
 
-def message_echo(message: Message) -> str:
-    """The external id that the answer must bring back: the ticket's for a new ticket, else the message's."""
-    return message.external_id if isinstance(message.ticket, ExistingTicket) else message.ticket.external_id
-
-
-class Sight(Enum):
-    FOUND = "found"
-    ABSENT = "absent"
-    UNREADABLE = "unreadable"
-
-
-@dataclass(frozen=True, slots=True)
-class Sighting:
-    """What looking for a message showed. `ids` are the messages found; for a new ticket `tickets` the tickets.
-
-    `status` is the HTTP status of the answer that made it unreadable, where there was one.
-    """
-
-    sight: Sight
-    ids: tuple[int, ...] = ()
-    tickets: tuple[int, ...] = ()
-    reason: str = ""
-    status: int = 0
-
-
 def _settle(
-    message: Message, policy: Policy, status: int, error: str, random: Random, *, hold: bool = False
-) -> Generator[Step, Any, Outcome | None]:
-    """Look for a message in doubt: its outcome, or None when it is surely absent and may be sent again.
+    case: _Case, doubt: tuple[int, ...], status: int, error: str, *, hold: bool = False
+) -> Generator[Step, Any, tuple[Outcome, ...] | None]:
+    """Look for messages in doubt: their outcomes, or None when all are surely absent and may be sent again.
 
-    `hold`: its absence cannot be seen, as the progress log says, so one look for finding it is all.
+    `hold`: their absence cannot be seen, as the progress log says, so one look for finding them is all.
     """
+    wanted = [case.messages[place] for place in doubt]
+    seen: list[Sighting] = []
     for _ in range(1 if hold else 2):
-        yield Pause(policy.settle, f"{error}; looking for the message")
-        seen = yield from look_for(message, random)
-        if seen.sight is Sight.FOUND:
-            return outcome_of(seen, new=not isinstance(message.ticket, ExistingTicket))
-        if seen.sight is Sight.UNREADABLE:
-            return Outcome(State.IN_DOUBT, status=status or None, error=f"{error}; {seen.reason}", hold=hold)
-    if hold:
-        return Outcome(State.IN_DOUBT, status=status or None, error=error, hold=True)
-    trusted: bool = yield Trust()
-    if not trusted:
-        reason = "the helpdesk does not give our external ids back, so looking proves nothing"
-        return Outcome(State.IN_DOUBT, status=status or None, error=f"{error}; {reason}")
-    if not policy.resends(message.kind):
-        return Outcome(State.IN_DOUBT, status=status or None, error=f"{error}; not found in the helpdesk")
-    return None
+        yield Pause(case.policy.settle, f"{error}; looking for {'the message' if len(doubt) == 1 else 'its ticket'}")
+        seen = yield from look_for(wanted, case.ticket, case.random)
+        if not any(each.sight is Sight.ABSENT for each in seen):
+            break
+    return (yield from _judge_looks(case, dict(zip(doubt, seen, strict=True)), status, error, hold=hold))
 
 
-def outcome_of(seen: Sighting, *, new: bool) -> Outcome:
-    """What finding a message says of it; `new` if it was looked for by its new ticket."""
+def _judge_looks(
+    case: _Case, seen: dict[int, Sighting], status: int, error: str, *, hold: bool
+) -> Generator[Step, Any, tuple[Outcome, ...] | None]:
+    """What the last of the looks says of each message."""
+    outcomes = {place: outcome_of(each) for place, each in seen.items() if each.sight is Sight.FOUND}
+    there = next((each.tickets[0] for each in seen.values() if each.tickets), None) if case.ticket is None else None
+    absent = [place for place, each in seen.items() if each.sight is Sight.ABSENT]
+
+    def doubtful(why: str) -> Outcome:
+        said = f"{error}; {why}" if why else error
+        return Outcome(State.IN_DOUBT, ticket_id=there, status=status or None, error=said, hold=hold)
+
+    outcomes |= {place: doubtful(each.reason) for place, each in seen.items() if each.sight is Sight.UNREADABLE}
+    if absent and hold:
+        outcomes |= dict.fromkeys(absent, doubtful(""))
+    elif absent and not (yield Trust()):
+        outcomes |= dict.fromkeys(absent, doubtful(_UNTRUSTED))
+    else:
+        kept = [place for place in absent if not case.policy.resends(case.messages[place].kind)]
+        if there is None and kept:
+            kept = absent  # a new ticket goes with all of its messages or not at all
+        outcomes |= dict.fromkeys(kept, doubtful("not found in the helpdesk"))
+        again = tuple(place for place in absent if place not in kept)
+        if again and there is None:
+            return None
+        if again:
+            yield Retry(again, RetryVerdict.ABSENT, status, error)
+    return case.some(outcomes, there)
+
+
+_UNTRUSTED = "the helpdesk does not give our external ids back, so looking proves nothing"
+
+
+def outcome_of(seen: Sighting) -> Outcome:
+    """What finding a message says of it."""
     ticket = seen.tickets[0] if seen.tickets else None
-    twice = seen.tickets if new else seen.ids
-    error = f"{len(twice)} of it stand in the helpdesk" if len(twice) > 1 else None
+    twice = seen.tickets if len(seen.tickets) > 1 else seen.ids if len(seen.ids) > 1 else ()
+    error = f"{len(twice)} of it stand in the helpdesk" if twice else None
     first = seen.ids[0] if seen.ids else None
-    return Outcome(State.CREATED, first, ticket, error=error, found=True, duplicates=twice if len(twice) > 1 else ())
-
-
-def look_for(message: Message, random: Random) -> Generator[Step, Any, Sighting]:
-    """Read everything that could show the message. "Absent" is said only after complete, readable answers."""
-    if isinstance(message.ticket, ExistingTicket):
-        return (yield from find_message(message.ticket.id, log_name(message.external_id), random))
-    return (yield from find_ticket(message.ticket.external_id, random))
-
-
-def find_message(ticket: int, logged_external_id: str, random: Random) -> Generator[Step, Any, Sighting]:
-    """Look for a message by its external id, given in the form in which logs hold it."""
-    items = yield from _all_pages(lambda page: wire.list_messages(ticket, page), random)
-    if isinstance(items, str):
-        return Sighting(Sight.UNREADABLE, reason=items)
-    ids = [number for number, external in items if external == logged_external_id]
-    if ids:
-        return Sighting(Sight.FOUND, tuple(ids), (ticket,))
-    return (yield from stands_alone(ticket, random))
-
-
-def stands_alone(ticket: int, random: Random) -> Generator[Step, Any, Sighting]:
-    """Whether what a ticket's listing does not show is absent: a merged ticket may list nothing, so the ticket itself
-    has to answer under its own id as well."""
-    reply = yield from _read(wire.get_ticket(ticket), random)
-    body = reply.json if isinstance(reply, Reply) and reply.is_json and isinstance(reply.json, dict) else {}
-    if not isinstance(reply, Reply) or reply.status != 200 or wire.integer_id(body.get("id")) != ticket:
-        if isinstance(reply, str):
-            return Sighting(Sight.UNREADABLE, reason=reply)
-        return Sighting(Sight.UNREADABLE, reason=f"the ticket answered {reply.status}", status=reply.status)
-    return Sighting(Sight.ABSENT)
-
-
-def find_ticket(external_id: str, random: Random) -> Generator[Step, Any, Sighting]:
-    """Look for a new ticket by its external id, in the form in which it was sent."""
-    items = yield from _all_pages(lambda page: wire.find_tickets(external_id, page), random)
-    if isinstance(items, str):
-        return Sighting(Sight.UNREADABLE, reason=items)
-    tickets = [number for number, external in items if external == log_name(external_id)]
-    if not tickets:
-        return Sighting(Sight.ABSENT)
-    reply = yield from _read(wire.get_ticket(tickets[0]), random)
-    body = reply.json if isinstance(reply, Reply) and isinstance(reply.json, dict) else {}
-    messages = body.get("messages")
-    ids = [wire.integer_id(item.get("id")) for item in messages or () if isinstance(item, dict)]
-    return Sighting(Sight.FOUND, tuple(number for number in ids if number), tuple(tickets))
-
-
-def _all_pages(request: Any, random: Random) -> Generator[Step, Any, list[tuple[int, str]] | str]:
-    """Ids and external ids (as logs hold them) of a whole listing; or why it could not be read to its end."""
-    found: list[tuple[int, str]] = []
-
-    def note(number: int, item: dict[str, Json]) -> None:
-        found.append((number, external_id_of(item)))
-
-    why = yield from read_listing(request, note, random)
-    return why or found
-
-
-def external_id_of(item: dict[str, Json]) -> str:
-    """An item's external id as logs hold it, empty where it has none."""
-    return log_name(str(item.get("external_id") or ""))
-
-
-def read_listing(
-    request: Any, take: Callable[[int, dict[str, Json]], None], random: Random
-) -> Generator[Step, Any, str]:
-    """Hand over each item of a whole listing once, with its id; why it could not be read to its end, empty if it was.
-
-    Args:
-        request: makes the request for a page from the query part that asks for it, None for the first.
-    """
-    seen: set[int] = set()
-    asked: set[tuple[str, str]] = set()
-    page_after: tuple[str, str] | None = None
-    for _ in range(_MOST_PAGES):
-        reply = yield from _read(request(page_after), random)
-        page = wire.read_page(reply) if isinstance(reply, Reply) else reply
-        if isinstance(page, str):
-            return page
-        before = len(seen)
-        for item in page.items:
-            number = wire.integer_id(item.get("id"))
-            if number is None:
-                return "the listing holds an item without an id"
-            if number not in seen:
-                seen.add(number)
-                take(number, item)
-        if page.next is None:
-            return ""
-        if page.next in asked or (page.items and len(seen) == before):
-            return "the listing repeats itself"
-        asked.add(page.next)
-        page_after = page.next
-    return "the listing does not end"
-
-
-def _read(request: Request, random: Random) -> Generator[Step, Any, Reply | str]:
-    """A reading request, repeated while the helpdesk has trouble; its answer, or why there is none."""
-    last = ""
-    for tries in range(_LISTING_TRIES):
-        reply: Reply = yield Look(request)
-        while reply.status == 429:
-            reply = yield Look(request)
-        if reply.status == 401 and reply.again:
-            last = "the helpdesk answered 401"
-            continue
-        if reply.status in (401, 403):
-            yield Refusal(reply.status, wire.error_text(reply))
-            return f"the helpdesk answered {reply.status}"
-        if reply.contact is Contact.ANSWERED and reply.status < 500 and (reply.is_json or reply.status >= 300):
-            return reply
-        last = reply.reason or f"the helpdesk answered {reply.status}"
-        yield Pause(backoff(tries, random, 10.0), last)
-    return last
+    return Outcome(State.CREATED, first, ticket, error=error, found=True, duplicates=twice)

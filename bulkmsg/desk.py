@@ -16,9 +16,9 @@ from random import Random
 from typing import Any, TypeVar
 
 from bulkmsg.deadline import Deadline
-from bulkmsg.delivery import Look, Pause, Refusal, Sight, Step, find_message
 from bulkmsg.errors import ExitCode
 from bulkmsg.events import Event, Name
+from bulkmsg.looking import Look, Pause, ReadingStep, Refusal, Sight, find_messages
 from bulkmsg.meeting import Meeting
 from bulkmsg.outcome import Standing
 from bulkmsg.pacing import Pacer, retry_after_seconds
@@ -279,7 +279,7 @@ def refusal(status: int, error: str) -> Halt:
     return Halt(ExitCode.REFUSED, f"{reason} (HTTP {status}{said})", hint)
 
 
-async def explore(search: Generator[Step, Any, Seen], desk: Desk) -> Seen:
+async def explore(search: Generator[ReadingStep, Any, Seen], desk: Desk) -> Seen:
     """Carry out a search that only reads, outside any lane.
 
     Raises:
@@ -311,5 +311,5 @@ async def proves(created: Standing | None, desk: Desk, random: Random) -> bool:
     """
     if created is None or created.ticket_id is None or not created.external_id:
         return True
-    seen = await explore(find_message(created.ticket_id, created.external_id, random), desk)
+    (seen,) = await explore(find_messages(created.ticket_id, [created.external_id], random), desk)
     return seen.sight is Sight.FOUND

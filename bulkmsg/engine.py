@@ -7,49 +7,53 @@ helpdesk and the journal only through their ports, and the time only through the
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections import deque
-from collections.abc import Callable, Iterator, Set
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence, Set
+from dataclasses import dataclass, field, replace
 from random import Random
 
-from bulkmsg import delivery
-from bulkmsg.delivery import Conversation, Distrust, Look, Pause, Policy, Post, Retry, Step, Trust
-from bulkmsg.desk import Desk, Halt, Stopped, proves, refusal
+from bulkmsg.courier import Courier, Load
+from bulkmsg.delivery import Policy
+from bulkmsg.desk import Desk, Halt, Stopped
 from bulkmsg.errors import ExitCode, InvalidBatch, LogUnusable
-from bulkmsg.events import Event, Name, RunView
-from bulkmsg.gorgias import wire
-from bulkmsg.message import ExistingTicket, Message, log_name
-from bulkmsg.outcome import COUNTED, Outcome, Standing, State, Tally
-from bulkmsg.plan import Action, decide, seconds_left
-from bulkmsg.ports import Intent, Journal, Reply, Request, Sink
-from bulkmsg.retry import judge
-from bulkmsg.source import Json
+from bulkmsg.events import RunView
+from bulkmsg.message import ExistingTicket, Message, NewTicket, log_name
+from bulkmsg.outcome import COUNTED, Outcome, Standing, State, Tally, without_addresses
+from bulkmsg.parcel import Parcel, parcels
+from bulkmsg.plan import Action, decide, seconds_left, was_changed
+from bulkmsg.ports import Journal, Sink
 from bulkmsg.stopping import ErrorLimit, ErrorTally, OnRejection, reason_of
 from bulkmsg.uploads import Uploader
 
-# Messages read ahead for lanes that are busy: enough to keep the pace through long threads, never the batch.
+# Messages read ahead for lanes that are busy: enough to keep the pace through long threads, never the batch. Bytes are
+# counted until a parcel is done, so that threads of megabytes are not all in memory at once.
 LOOK_AHEAD = 1000
 LOOK_AHEAD_BYTES = 32_000_000
-# Messages read in one go. Where the next hundred thousand are there already, signals and lanes must still be served.
-_BREATH = 100
+_BREATH = 100  # messages read in one go
 DRAIN_SECONDS = 30.0
 
 
 @dataclass
 class Lane:
-    """The messages of one ticket that wait for their turn. `blocked` once one of them did not arrive."""
+    """The parcels of one ticket that wait for their turn. `blocked` once a message of it did not arrive."""
 
     name: str
-    waiting: deque[Message] = field(default_factory=deque)
+    waiting: deque[Parcel] = field(default_factory=deque)
     blocked: bool = False
 
 
-def _content_of(message: Message, standing: Standing, attempt: int, outcome: Outcome) -> str:
-    """The form of an entry that an outcome is about: an attempt of an earlier run may have sent another text."""
-    same = attempt == standing.attempt and outcome.state in (State.CREATED, State.IN_DOUBT)  # found, or looked for
-    return standing.content if same and standing.content else message.content
+_DOUBTFUL = (State.INTENDED, State.IN_DOUBT)
+
+
+def _after_retry(standing: Standing, attempt: int) -> Standing:
+    """Where a message stands that was in doubt and is known to be absent by now."""
+    state = State.PENDING if standing.state in _DOUBTFUL else standing.state
+    return replace(standing, state=state, attempt=attempt, hold=False)
+
+
+def _any_created(of: Sequence[tuple[Message, Standing]]) -> bool:
+    """Whether a person or an older log says that messages are there, and not in which ticket."""
+    return any(standing.state is State.CREATED for _, standing in of)
 
 
 @dataclass
@@ -66,6 +70,10 @@ class Engine:
         on_rejection: what a rejected message means for those behind it.
         looked: what is in doubt was looked for right before, so it is left as it is, and holds its ticket back.
         shared: hashes of the files that several messages carry.
+        update_tickets: new tickets that are there by now get their own fields again where these were changed.
+
+    Attributes:
+        updated: how many tickets got them. not_updated: which did not: external id as logs show it, id, and why.
     """
 
     desk: Desk
@@ -81,26 +89,42 @@ class Engine:
     on_rejection: OnRejection = OnRejection.HOLD_TICKET
     looked: bool = False
     shared: Set[int] = frozenset()
+    update_tickets: bool = False
 
     def __post_init__(self) -> None:
-        self._uploader = Uploader(self.desk, self.shared, self.random)
         self._lanes: dict[str, Lane] = {}
         self._blocked: set[str] = set()
         self._tasks: dict[asyncio.Task[None], None] = {}  # in order: the same run is the same to the last byte
         self._queued = 0
         self._queued_bytes = 0
-        self._parked = 0
+        self._read = 0
         self._room = asyncio.Event()
-        self._trusted: bool | None = None if self.last_created is not None else True
-        self._trust_lock = asyncio.Lock()
-        self._flying: dict[str, tuple[Message, int]] = {}
-        self._counted: dict[str, State] = {}  # where the tally has what is being worked on, if it moved in this run
+        # Requests for each message, so that what is left can be told as time.
+        self._each = min(1.0, self.errors.expected / max(1, self.tally.total - self.tally[State.CREATED]))
         self._started = 0.0
         self._unfinished = False
         self._overdrawn: Halt | None = None
         self.desk.when_stopped(lambda halt: self._room.set())
-        self.duplicates: list[tuple[str, tuple[int, ...]]] = []
         self.bug: BaseException | None = None
+        self.updated = 0
+        self.not_updated: list[tuple[str, int, str]] = []
+        self.courier = Courier(
+            self.desk,
+            self.journal,
+            self.sink,
+            self.policy,
+            self.tally,
+            self.standing,
+            self.last_created,
+            self.random,
+            Uploader(self.desk, self.shared, self.random),
+            when_parked=self._room.set,
+        )
+
+    @property
+    def duplicates(self) -> list[tuple[str, tuple[int, ...]]]:
+        """Keys of which several stand in the helpdesk, with the ids."""
+        return self.courier.duplicates
 
     # -- the run --------------------------------------------------------------------------------------------------
 
@@ -125,40 +149,52 @@ class Engine:
         return halt
 
     async def _feed(self, messages: Iterator[Message]) -> None:
-        for number, message in enumerate(messages):
-            if number % _BREATH == 0:
-                await asyncio.sleep(0)
+        for parcel in parcels(self._breathing(messages)):
+            await self._breathe()
             if self.desk.halt is not None:
                 self._unfinished = True
                 return
-            standing = self.standing(message.key)
-            if self._action(message, standing) is Action.KEEP:
+            if self._nothing_to_do(parcel):
                 continue
-            lane = message.ticket.lane
-            await self._wait_for_room(lane)
-            self._enqueue(lane, message)
+            await self._wait_for_room(parcel.lane)
+            self._enqueue(parcel.lane, parcel)
 
-    def _action(self, message: Message, standing: Standing) -> Action:
-        return decide(message, standing, retry_rejected=self.retry_rejected, looked=self.looked)
+    def _nothing_to_do(self, parcel: Parcel) -> bool:
+        keep = all(self._action(each, self.standing(each.key)) is Action.KEEP for each in parcel.messages)
+        return keep and not self._to_update(parcel)
+
+    def _breathing(self, messages: Iterator[Message]) -> Iterator[Message]:
+        for message in messages:
+            self._read += 1
+            yield message
+
+    async def _breathe(self) -> None:
+        """Let signals and lanes be served, also where the next hundred thousand messages are there already."""
+        if self._read >= _BREATH:
+            self._read = 0
+            await asyncio.sleep(0)
+
+    def _action(self, message: Message, standing: Standing, thread: str = "") -> Action:
+        return decide(message, standing, retry_rejected=self.retry_rejected, looked=self.looked, thread=thread)
 
     async def _wait_for_room(self, lane: str) -> None:
-        """Until the message fits: into a lane that is open already, or as a new lane beside those at work."""
+        """Until the parcel fits: into a lane that is open already, or as a new lane beside those at work."""
         while self.desk.halt is None:
             fits = self._queued < LOOK_AHEAD and self._queued_bytes < LOOK_AHEAD_BYTES
-            at_work = len(self._lanes) - self._parked
+            at_work = len(self._lanes) - self.courier.parked
             if fits and (lane in self._lanes or at_work < 2 * self.desk.at_once):
                 return
             self._room.clear()
             await self._room.wait()
 
-    def _enqueue(self, name: str, message: Message) -> None:
-        self._queued += 1
-        self._queued_bytes += len(message.payload)
+    def _enqueue(self, name: str, parcel: Parcel) -> None:
+        self._queued += len(parcel.messages)
+        self._queued_bytes += parcel.size
         lane = self._lanes.get(name)
         if lane is not None:
-            lane.waiting.append(message)
+            lane.waiting.append(parcel)
             return
-        lane = self._lanes[name] = Lane(name, deque([message]), name in self._blocked)
+        lane = self._lanes[name] = Lane(name, deque([parcel]), name in self._blocked)
         task = asyncio.create_task(self._work(lane))
         self._tasks[task] = None
         task.add_done_callback(self._tasks.pop)
@@ -181,12 +217,15 @@ class Engine:
     async def _work(self, lane: Lane) -> None:
         try:
             while lane.waiting and self.desk.halt is None:
-                message = lane.waiting.popleft()
-                self._queued -= 1
-                self._queued_bytes -= len(message.payload)
-                self._room.set()
-                await self._one(lane, message)
-                self._counted.pop(message.key, None)
+                parcel = lane.waiting.popleft()
+                self._queued -= len(parcel.messages)
+                try:
+                    await self._one(lane, parcel)
+                finally:
+                    self._queued_bytes -= parcel.size
+                    self._room.set()
+                for message in parcel.messages:
+                    self.courier.done(message)
         except Stopped:
             self._unfinished = True
         except LogUnusable as error:
@@ -196,26 +235,104 @@ class Engine:
             self.desk.stop(Halt(ExitCode.BUG, "an error inside bulkmsg"))
         finally:
             self._unfinished = self._unfinished or bool(lane.waiting)
+            self._queued -= sum(len(parcel.messages) for parcel in lane.waiting)
+            self._queued_bytes -= sum(parcel.size for parcel in lane.waiting)
             if lane.blocked:
                 self._blocked.add(lane.name)
             self._lanes.pop(lane.name, None)
             self._room.set()
 
-    async def _one(self, lane: Lane, message: Message) -> None:
-        standing = self.standing(message.key)
-        if self._action(message, standing) is Action.LEAVE:
+    async def _one(self, lane: Lane, parcel: Parcel) -> None:
+        """Work on a parcel: as one request where it may open its ticket, else message by message."""
+        left = [(message, self.standing(message.key)) for message in parcel.messages]
+        ticket, home = parcel.ticket, self._home(parcel)
+        if home is None and isinstance(ticket, NewTicket) and parcel.first and not _any_created(left):
+            left, home = await self._open(lane, parcel, left)
+        elif home is None and not lane.blocked and self._any_to_send(left) and not isinstance(ticket, ExistingTicket):
+            home = await self._find_home(lane, ticket.external_id, left)
+        for message, standing in left:
+            await self._message(lane, message, standing, home)
+        if home is not None and self._to_update(parcel) and not lane.blocked:
+            assert isinstance(ticket, NewTicket)
+            await self._update(ticket, home)
+
+    def _home(self, parcel: Parcel) -> int | None:
+        """The id of a parcel's ticket, as far as it is known."""
+        ticket = parcel.ticket
+        if isinstance(ticket, ExistingTicket):
+            return ticket.id
+        if (known := self.journal.ticket(ticket.external_id)) is not None:
+            return known.id
+        return next((id for m in parcel.messages if (id := self.standing(m.key).ticket_id) is not None), None)
+
+    def _any_to_send(self, left: Sequence[tuple[Message, Standing]]) -> bool:
+        return any(self._action(message, standing) is Action.SEND for message, standing in left)
+
+    async def _open(
+        self, lane: Lane, parcel: Parcel, all: Sequence[tuple[Message, Standing]]
+    ) -> tuple[list[tuple[Message, Standing]], int | None]:
+        """Create a new ticket with its first messages, or find out what became of an earlier try.
+
+        Returns:
+            The messages that are to go to it one by one, and its id; none where there is nothing more to do.
+        """
+        members = []
+        for message, standing in all:
+            if self._action(message, standing, parcel.thread) is Action.LEAVE:
+                lane.blocked = lane.blocked or self._holds_back(standing.state)
+            else:
+                members.append((message, standing))
+        if not members:
+            return [], None
+        load = Load(tuple(m for m, _ in members), tuple(s for _, s in members), None, parcel.thread)
+        if lane.blocked and not any(standing.state in _DOUBTFUL for _, standing in members):
+            self.courier.settle(load, [Outcome(State.HELD_BACK)] * len(members))
+            return [], None
+        outcomes = await self.courier.carry(load, held=lane.blocked)
+        self._judge(lane, outcomes)
+        home = next((outcome.ticket_id for outcome in outcomes if outcome.ticket_id is not None), None)
+        left = [
+            (message, _after_retry(standing, attempt))
+            for (message, standing), attempt, outcome in zip(members, load.attempts, outcomes, strict=True)
+            if outcome.state is State.PENDING
+        ]
+        return ([], None) if self.desk.halt is not None and home is None else (left, home)
+
+    async def _find_home(self, lane: Lane, external_id: str, left: list[tuple[Message, Standing]]) -> int | None:
+        """Look up a ticket that is known by its external id alone. Where there is not just one, nothing is sent."""
+        home = await self.courier.home(external_id)
+        if isinstance(home, int):
+            return home
+        place = next(i for i, each in enumerate(left) if self._action(*each) is Action.SEND)
+        message, standing = left.pop(place)
+        outcome = Outcome(State.FAILED, error=home)
+        self.courier.settle(Load((message,), (standing,), None), [outcome])
+        self._judge(lane, [outcome])
+        return None
+
+    async def _message(self, lane: Lane, message: Message, standing: Standing, home: int | None) -> None:
+        """Bring one message to a ticket that is there."""
+        action = self._action(message, standing)
+        if action is Action.KEEP:
+            return
+        doubtful = standing.state in _DOUBTFUL
+        if action is Action.LEAVE or (doubtful and home is None):
             lane.blocked = lane.blocked or self._holds_back(standing.state)
             return
-        if lane.blocked and standing.state not in (State.INTENDED, State.IN_DOUBT):
-            self._settle(message, standing, standing.attempt, Outcome(State.HELD_BACK))
+        load = Load((message,), (standing,), home)
+        if lane.blocked and not doubtful:
+            self.courier.settle(load, [Outcome(State.HELD_BACK)])
             return
-        conversation = delivery.deliver(message, standing, self.policy, self.random)
-        outcome, attempt = await self._converse(conversation, lane, message, standing.attempt)
-        if outcome.state is State.PENDING:
-            return
-        self._settle(message, standing, attempt, outcome)
-        lane.blocked = lane.blocked or self._holds_back(outcome.state)
-        self._mind(outcome)
+        self._judge(lane, await self.courier.carry(load, held=lane.blocked))
+
+    def _judge(self, lane: Lane, outcomes: Sequence[Outcome]) -> None:
+        """What outcomes mean for the rest of the ticket and of the run."""
+        for outcome in outcomes:
+            if outcome.state is not State.PENDING:
+                lane.blocked = lane.blocked or self._holds_back(outcome.state)
+        for state in dict.fromkeys(outcome.state for outcome in outcomes):
+            alike = [outcome for outcome in outcomes if outcome.state is state]
+            self._mind(alike[0], len(alike))
 
     def _holds_back(self, state: State) -> bool:
         """Whether a message that ended so keeps those behind it waiting. One that may yet arrive always does."""
@@ -223,9 +340,9 @@ class Engine:
             return self.on_rejection is not OnRejection.CONTINUE
         return state is not State.CREATED
 
-    def _mind(self, outcome: Outcome) -> None:
+    def _mind(self, outcome: Outcome, messages: int) -> None:
         """End the run where the user's rules say so."""
-        self.errors.count(outcome)
+        self.errors.count(outcome, messages)
         if self.errors.is_over and self.desk.halt is None:
             self._overdrawn = self._too_many_errors()
             self.desk.stop(self._overdrawn)
@@ -236,139 +353,23 @@ class Engine:
     def _too_many_errors(self) -> Halt:
         return Halt(ExitCode.STOPPED, self.errors.told, self.errors.hint, mend=True)
 
-    async def _converse(
-        self, conversation: Conversation, lane: Lane, message: Message, attempt: int
-    ) -> tuple[Outcome, int]:
-        answer: object = None
-        try:
-            while True:
-                step = conversation.send(answer)
-                if isinstance(step, Post):
-                    if lane.blocked:  # it was in doubt and is absent: as any other, it may not overtake
-                        return Outcome(State.HELD_BACK), attempt
-                    ready = await self._uploader.attach(message)
-                    if isinstance(ready, Outcome):
-                        return ready, attempt
-                    message, attempt = ready, step.attempt
-                answer = await self._take(step, message)
-        except StopIteration as end:
-            return end.value, attempt
-        except (asyncio.CancelledError, Stopped):
-            self._give_up(message, attempt)
-            raise
-        finally:
-            conversation.close()
+    # -- the tickets' own fields ----------------------------------------------------------------------------------
 
-    async def _take(self, step: Step, message: Message) -> object:
-        if isinstance(step, Post):
-            return await self._post(step, message)
-        if isinstance(step, Look):
-            return await self._look(step.request, log_name(message.key))
-        if isinstance(step, Pause):
-            await self._pause(step)
-        elif isinstance(step, Retry):
-            self._note_retry(step, message.key)
-        elif isinstance(step, Trust):
-            return await self._trusts()
-        elif isinstance(step, Distrust):
-            self._trusted = False
-        else:
-            self.desk.stop(refusal(step.status, step.error))
-        return None
+    def _to_update(self, parcel: Parcel) -> bool:
+        """Whether this parcel ends a ticket whose own fields differ from those that were sent, and they are asked for.
 
-    async def _post(self, step: Post, message: Message) -> Reply:
-        request = wire.create(message)
-        payload = request.body or b""
-        if not delivery.mode_allows(self.policy.mode, message.kind, payload):
-            raise AssertionError(f"the message {log_name(message.key)!r} is not allowed in {self.policy.mode} mode")
-        ticket = message.ticket.id if isinstance(message.ticket, ExistingTicket) else None
-        own = None if isinstance(message.ticket, ExistingTicket) else message.ticket.external_id
-        digest = hashlib.sha256(payload).hexdigest()[:32]
-        intent = Intent(
-            message.key, step.attempt, message.kind, message.content, digest, ticket, message.external_id, own
-        )
-        fields: dict[str, Json] = {"attempt": step.attempt, "ticket": ticket}
+        They go last: a message may reopen a ticket that the batch has as closed.
+        """
+        if not self.update_tickets or not parcel.last or not isinstance(parcel.ticket, NewTicket):
+            return False
+        return was_changed(parcel.ticket, self.journal.ticket(parcel.ticket.external_id))
 
-        def begin() -> None:
-            self.journal.intent(intent)
-            self._flying[message.key] = message, step.attempt
-            self.sink.tell(Event(Name.ATTEMPT_STARTED, log_name(message.key), fields))
-
-        reply = await self.desk.call(request, begin)
-        told = {
-            **fields,
-            "status": reply.status or None,
-            "verdict": judge(reply, message).verdict.value,
-            "seconds": round(reply.received - reply.sent, 3),
-        }
-        self.sink.tell(Event(Name.ATTEMPT_FINISHED, log_name(message.key), told))
-        return reply
-
-    async def _look(self, request: Request, key: str | None) -> Reply:
-        self.sink.tell(Event(Name.LOOKUP_STARTED, key))
-        reply = await self.desk.call(request)
-        told = {"status": reply.status or None, "verdict": reply.contact.value}
-        self.sink.tell(Event(Name.LOOKUP_FINISHED, key, told))
-        return reply
-
-    async def _pause(self, step: Pause) -> None:
-        self._parked += 1
-        self._room.set()
-        self.sink.tell(Event(Name.WAITING, fields={"seconds": round(step.seconds, 3), "reason": step.reason}))
-        try:
-            await self.desk.sleep(step.seconds)
-        finally:
-            self._parked -= 1
-
-    async def _trusts(self) -> bool:
-        """Whether look-ups prove anything: looked one success back, once, before the first absence is believed."""
-        async with self._trust_lock:
-            if self._trusted is None:
-                self._trusted = await proves(self.last_created, self.desk, self.random)
-            return self._trusted
-
-    # -- outcomes -------------------------------------------------------------------------------------------------
-
-    def _count(self, key: str, state: State) -> None:
-        """Let the tally say of a message what the log says of it now."""
-        self.tally.move(self._counted.get(key) or self.standing(key).state, state)
-        self._counted[key] = state
-
-    def _note_retry(self, step: Retry, key: str) -> None:
-        try:
-            self.journal.retry(key, step.attempt, step.verdict, step.status, step.reason)
-        except LogUnusable:
-            self._count(key, State.IN_DOUBT)  # for the log, and so for the next run, its intent is all there is
-            raise
-        self._flying.pop(key, None)
-        self._count(key, State.PENDING)
-
-    def _settle(self, message: Message, standing: Standing, attempt: int, outcome: Outcome) -> None:
-        same = outcome.state is standing.state and attempt == standing.attempt
-        flew = self._flying.pop(message.key, None) is not None
-        if not (same and outcome.state is State.HELD_BACK):
-            try:
-                self.journal.outcome(message.key, attempt, _content_of(message, standing, attempt, outcome), outcome)
-            except LogUnusable:
-                if flew:  # for the log, and so for the next run, its intent is all there is
-                    self._count(message.key, State.IN_DOUBT)
-                raise
-        self._count(message.key, outcome.state)
-        if outcome.duplicates:
-            self.duplicates.append((message.key, outcome.duplicates))
-        fields: dict[str, Json] = {"outcome": outcome.state.value, "attempt": attempt, "status": outcome.status}
-        if outcome.ticket_id is not None:
-            fields["ticket"] = outcome.ticket_id
-        self.sink.tell(Event(Name.MESSAGE_SETTLED, log_name(message.key), fields))
-
-    def _give_up(self, message: Message, attempt: int) -> None:
-        """The run ends before this message's answer came, or before it was looked for."""
-        if message.key not in self._flying:
-            return
-        standing = self.standing(message.key)
-        outcome = Outcome(State.IN_DOUBT, error="the run ended before this was settled")
-        with suppress(LogUnusable):  # the intent stands in the log, which says the same
-            self._settle(message, standing, attempt, outcome)
+    async def _update(self, ticket: NewTicket, home: int) -> None:
+        why = await self.courier.update(ticket, home)
+        if not why:
+            self.updated += 1
+        elif self.desk.halt is None:
+            self.not_updated.append((log_name(ticket.external_id), home, without_addresses(why)))
 
     # -- a look from outside --------------------------------------------------------------------------------------
 
@@ -382,7 +383,7 @@ class Engine:
         waiting = self.desk.waiting
         if self.desk.halt is not None:
             waiting = "for the requests in flight, then it stops"
-        elif not waiting and self._parked and self._parked == len(self._lanes):
+        elif not waiting and self.courier.parked and self.courier.parked == len(self._lanes):
             waiting = "looking for messages in doubt"
         return RunView(
             total=self.tally.total,
@@ -392,6 +393,8 @@ class Engine:
             recent_rate=self.desk.rate_now(now),
             limit=str(rate),
             elapsed=elapsed,
-            remaining=seconds_left(left, rate, used) if self.desk.requests and self.desk.halt is None else None,
+            remaining=seconds_left(round(left * self._each), rate, used)
+            if self.desk.requests and self.desk.halt is None
+            else None,
             waiting=waiting,
         )

@@ -27,7 +27,8 @@ class State(StrEnum):
 # The legal moves, by the record that makes them. The schema of the progress log prints the same table.
 MOVES: dict[State, frozenset[State]] = {
     # in doubt without an intent: of a lost log's message nothing is known until it is looked for
-    # rejected or failed without an intent: a file that it carries could not be uploaded
+    # rejected or failed without an intent: a file that it carries could not be uploaded, or its ticket, named by its
+    # external id, was looked for and is not there
     State.PENDING: frozenset(
         {State.INTENDED, State.HELD_BACK, State.CREATED, State.REJECTED, State.FAILED, State.IN_DOUBT}
     ),
@@ -105,6 +106,8 @@ class Standing:
         external_id: as the log holds it; empty if never attempted.
         run: the id of the run that wrote the last record about it.
         hold: as in `Outcome`.
+        thread, ticket_content: hashes of what left with its new ticket, and of the ticket's own fields (16 hex
+            characters each); empty where it was no such request.
     """
 
     state: State = State.PENDING
@@ -117,6 +120,8 @@ class Standing:
     external_id: str = ""
     run: str = ""
     hold: bool = False
+    thread: str = ""
+    ticket_content: str = ""
 
 
 UNTOUCHED = Standing()

@@ -8,9 +8,10 @@ from dataclasses import dataclass, fields
 from enum import Enum
 from functools import lru_cache
 
-from bulkmsg.message import Message
+from bulkmsg.message import Message, NewTicket
 from bulkmsg.outcome import Standing, State
 from bulkmsg.pacing import Pacer
+from bulkmsg.ports import KnownTicket
 from bulkmsg.settings import API_KEY_RATE, OAUTH_RATE, Rate
 
 # What a run asks before it sends: the account and the user whom the credentials belong to.
@@ -27,18 +28,33 @@ class Action(Enum):
     LEAVE = "leave"  # rejected as it stands, or in doubt and just looked for: a person's part; it holds its ticket back
 
 
-def decide(message: Message, standing: Standing, *, retry_rejected: bool = False, looked: bool = False) -> Action:
+def decide(
+    message: Message, standing: Standing, *, retry_rejected: bool = False, looked: bool = False, thread: str = ""
+) -> Action:
     """What to do with a message (product rule: rejected ones are sent if they were changed, or when asked to).
 
-    `looked`: those in doubt were looked for right before.
+    Args:
+        looked: those in doubt were looked for right before.
+        thread: the hash of all that would leave with its new ticket. All of that is refused in one answer, so a change
+            anywhere in it is a change of each message.
     """
     if standing.state is State.CREATED:
         return Action.KEEP
     if standing.state in (State.INTENDED, State.IN_DOUBT):
         return Action.LEAVE if looked else Action.SETTLE
-    if standing.state is State.REJECTED and standing.content == message.content and not retry_rejected:
+    if standing.state is State.REJECTED and not retry_rejected and _as_refused(message, standing, thread):
         return Action.LEAVE
     return Action.SEND
+
+
+def _as_refused(message: Message, standing: Standing, thread: str) -> bool:
+    same_thread = not thread or not standing.thread or standing.thread == thread
+    return standing.content == message.content and same_thread
+
+
+def was_changed(ticket: NewTicket, known: KnownTicket | None) -> bool:
+    """Whether a ticket that is there by now has other fields of its own in the batch than those that were sent."""
+    return known is not None and bool(known.content and ticket.content) and known.content != ticket.content
 
 
 def was_edited(message: Message, standing: Standing) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from typing import Protocol
@@ -101,16 +101,61 @@ class Renewal(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """What is written before a request may leave."""
+    """What is written of a message before the request that carries it may leave.
+
+    Args:
+        payload: hash of the request's final bytes, 32 hex characters; one request may carry many messages.
+        ticket: the ticket's id in the helpdesk; None when the request creates it.
+        ticket_content: hash of a new ticket's own fields; empty where it is not known.
+        thread: hash of all that leaves with a new ticket (`parcel`).
+    """
 
     key: str
     attempt: int
     kind: Kind
     content: str
-    payload: str  # 32 hex characters: hash of the final bytes
+    payload: str
     ticket: int | None
     external_id: str
     ticket_external_id: str | None = None
+    ticket_content: str = ""
+    thread: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What became of a message with an attempt, and the content hash that was tried."""
+
+    key: str
+    attempt: int
+    content: str
+    outcome: Outcome
+
+
+class Learned(StrEnum):
+    """How it is known where a ticket with an external id stands."""
+
+    CREATED = "created"  # by a request of ours
+    FOUND = "found"  # by looking for it
+    UPDATED = "updated"  # it was there, and its own fields were sent
+
+
+@dataclass(frozen=True, slots=True)
+class KnownTicket:
+    """A ticket known by its external id: its id in the helpdesk, and the hash of its own fields as last sent; empty
+    where we never sent them."""
+
+    id: int
+    content: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TicketNote:
+    """That the ticket with an external id stands there, and how that is known."""
+
+    external_id: str
+    known: KnownTicket
+    how: Learned
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,17 +182,25 @@ class RetryVerdict(StrEnum):
 
 
 class Journal(Protocol):
-    """Where intents and outcomes are kept. Each call returns when its record is on stable storage.
+    """Where intents and outcomes are kept. Each call returns when its records are on stable storage; those of one
+    call are about one request.
 
-    Raises (all methods):
-        LogUnusable: the record could not be made safe; nothing new may be sent.
+    Raises (all methods that write):
+        LogUnusable: the records could not be made safe; nothing new may be sent.
     """
 
-    def intent(self, intent: Intent) -> None: ...
+    def intents(self, intents: Sequence[Intent]) -> None: ...
 
-    def outcome(self, key: str, attempt: int, content: str, outcome: Outcome) -> None: ...
+    def outcomes(self, fates: Sequence[Fate], note: TicketNote | None = None) -> None:
+        """Fates that one answer or one look told, and where it showed their ticket."""
 
-    def retry(self, key: str, attempt: int, verdict: RetryVerdict, status: int, reason: str) -> None: ...
+    def retries(self, tried: Sequence[tuple[str, int]], verdict: RetryVerdict, status: int, reason: str) -> None:
+        """Note of keys with their attempts that others may follow."""
+
+    def note_ticket(self, note: TicketNote) -> None: ...
+
+    def ticket(self, external_id: str) -> KnownTicket | None:
+        """The ticket with this external id, as far as it was noted."""
 
 
 class Budget(Protocol):

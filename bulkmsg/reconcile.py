@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
-from bulkmsg.delivery import Sight, Sighting, Step, external_id_of, find_ticket, read_listing, stands_alone
 from bulkmsg.gorgias import wire
-from bulkmsg.message import ExistingTicket, Message, derive_external_id, hash64, log_name
-from bulkmsg.ports import Identity
+from bulkmsg.looking import ReadingStep, Sight, Sighting, nobody_of_ours, read_listing, stands_alone, tickets_named
+from bulkmsg.message import ExistingTicket, Message, NamedTicket, derive_external_id, hash64, log_name
+from bulkmsg.ports import Identity, KnownTicket
+from bulkmsg.retry import external_id_of
 from bulkmsg.source import Json
 
 _DIGEST = 32  # hex characters at the end of a generated external id
@@ -29,12 +30,15 @@ class Wanted:
     """A message that is looked for; small, since many wait for their tickets at once.
 
     Args:
-        search: for a new ticket its external id as it was sent, by which it is found; empty where it is not known.
+        search: the ticket's external id as it was sent, by which it is found where its id is not known; empty where
+            that is not known either.
+        named: the ticket is not of this batch, so that only one outside of the trash will do.
         marks: hashes of its direction and text, to recognise it where the helpdesk does not keep external ids.
     """
 
     who: Identity
     search: str = ""
+    named: bool = False
     marks: tuple[int, ...] = ()
 
     @property
@@ -43,19 +47,20 @@ class Wanted:
         return self.who.key.startswith("c-")
 
 
-def wanted(message: Message) -> Wanted:
-    """A message of the batch as it is looked for."""
-    existing = isinstance(message.ticket, ExistingTicket)
+def wanted(message: Message, known: KnownTicket | None = None) -> Wanted:
+    """A message of the batch as it is looked for; `known` is its ticket, where that is known by its external id."""
+    own = message.ticket
+    ticket = own.id if isinstance(own, ExistingTicket) else known.id if known is not None else None
+    external_id = None if isinstance(own, ExistingTicket) else own.external_id
     who = Identity(
         log_name(message.key),
         message.kind,
         message.content,
-        message.ticket.id if isinstance(message.ticket, ExistingTicket) else None,
+        ticket,
         log_name(message.external_id),
-        None if isinstance(message.ticket, ExistingTicket) else log_name(message.ticket.external_id),
+        None if external_id is None else log_name(external_id),
     )
-    search = "" if isinstance(message.ticket, ExistingTicket) else message.ticket.external_id
-    return Wanted(who, search, _marks(message.body) if existing else ())
+    return Wanted(who, external_id or "", isinstance(own, NamedTicket), _marks(message.body))
 
 
 def _marks(fields: dict[str, Json]) -> tuple[int, ...]:
@@ -75,26 +80,28 @@ class Reading:
 
     Args:
         ids: the messages found, by external id as logs hold it.
-        ticket: for a new ticket what the search for it showed.
+        tickets: the ticket that was read; behind it others that carry the same external id.
         unreadable: the reading that proves nothing, else None.
         alike: a message for each mark that was met on one without an external id of ours.
         strangers: messages with generated external ids of this batch that none of its entries on this ticket has.
     """
 
     ids: dict[str, list[int]] = field(default_factory=dict)
-    ticket: Sighting | None = None
+    tickets: tuple[int, ...] = ()
     unreadable: Sighting | None = None
     alike: dict[int, int] = field(default_factory=dict)
     strangers: list[int] = field(default_factory=list)
 
+    @property
+    def home(self) -> int | None:
+        """The ticket that was read, if one is there."""
+        return self.tickets[0] if self.tickets else None
+
     def sighting(self, each: Wanted) -> Sighting:
         """What it says of one of the messages that it was read for."""
-        if self.ticket is not None:
-            return self.ticket
-        ids = self.ids.get(each.who.external_id, [])
-        if ids and each.who.ticket is not None:
-            return Sighting(Sight.FOUND, tuple(ids), (each.who.ticket,))
-        return self.unreadable or Sighting(Sight.ABSENT)
+        if ids := self.ids.get(each.who.external_id, []):
+            return Sighting(Sight.FOUND, tuple(ids), self.tickets)
+        return self.unreadable or Sighting(Sight.ABSENT, tickets=self.tickets)
 
     def suspicion(self, each: Wanted, *, proven: bool) -> str:
         """Why the absence of a message proves nothing; empty where it does.
@@ -122,27 +129,40 @@ def read_lane(lane: Sequence[Wanted], random: Random, generated: re.Pattern[str]
     """Read a lane's ticket once, to its end.
 
     Args:
-        lane: messages of one ticket; of an existing one all that the batch has there, if `generated` is given.
+        lane: messages of one ticket; of one that is there all that the batch has in it, if `generated` is given.
         generated: what this batch's own external ids look like; without it no strangers are looked for.
     """
     first = lane[0]
-    if first.who.ticket is not None:
-        return _read_ticket(first.who.ticket, lane, random, generated)
-    return _search(first, random)
+    home = next((each.who.ticket for each in lane if each.who.ticket is not None), None)
+    if home is not None:
+        return _read_ticket(home, lane, random, generated)
+    return _search(first, lane, random, generated)
 
 
-LaneReading = Generator[Step, Any, Reading]
+LaneReading = Generator[ReadingStep, Any, Reading]
 
 
-def _search(first: Wanted, random: Random) -> LaneReading:
+def _search(first: Wanted, lane: Sequence[Wanted], random: Random, generated: re.Pattern[str] | None) -> LaneReading:
     if not first.search:
-        why = "the progress log holds only a hash of its new ticket's external id, by which nothing can be found"
-        return Reading(ticket=Sighting(Sight.UNREADABLE, reason=why))
-    return Reading(ticket=(yield from find_ticket(first.search, random)))
+        why = "the progress log holds only a hash of its ticket's external id, by which nothing can be found"
+        return _unreadable(why)
+    tickets = yield from tickets_named(first.search, random, trashed=not first.named)
+    if isinstance(tickets, str):
+        return _unreadable(tickets)
+    for ticket in tickets:
+        seen = yield from _read_ticket(ticket, lane, random, generated)
+        if seen.ids or seen.unreadable is not None or first.named:
+            seen.tickets = (ticket, *(each for each in tickets if each != ticket))
+            return seen
+    return Reading() if not tickets else _unreadable(nobody_of_ours(tickets[0]), *tickets)
+
+
+def _unreadable(why: str, *tickets: int) -> Reading:
+    return Reading(tickets=tickets, unreadable=Sighting(Sight.UNREADABLE, tickets=tickets, reason=why))
 
 
 def _read_ticket(ticket: int, lane: Sequence[Wanted], random: Random, generated: re.Pattern[str] | None) -> LaneReading:
-    seen = Reading()
+    seen = Reading(tickets=(ticket,))
     ours = {each.who.external_id for each in lane}
     marks = {mark for each in lane for mark in each.marks}
 
@@ -158,8 +178,8 @@ def _read_ticket(ticket: int, lane: Sequence[Wanted], random: Random, generated:
 
     why = yield from read_listing(lambda page: wire.list_messages(ticket, page), take, random)
     if why:
-        return Reading(unreadable=Sighting(Sight.UNREADABLE, reason=why))
+        return _unreadable(why, ticket)
     if len(seen.ids) < len(ours):
         alone = yield from stands_alone(ticket, random)
-        seen.unreadable = alone if alone.sight is Sight.UNREADABLE else None
+        seen.unreadable = replace(alone, tickets=(ticket,)) if alone.sight is Sight.UNREADABLE else None
     return seen

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from random import Random
 
 from bulkmsg.gorgias import wire
-from bulkmsg.message import ExistingTicket, Message, Upload
+from bulkmsg.message import Message, NewTicket, Upload, log_name
 from bulkmsg.ports import Contact, Reply
 from bulkmsg.source import Json
 
 # Refusals that say the request was understood and nothing was created (Gorgias reference, "Errors").
-_REJECTING = frozenset({400, 404, 405, 413, 415, 422})
+REJECTING = frozenset({400, 404, 405, 413, 415, 422})
 
 
 class Verdict(Enum):
@@ -29,31 +30,44 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A verdict with what the answer told. `echo` is the external id that came back with the created message."""
+    """A verdict with what the answer told.
+
+    Args:
+        ids: of each message its id, None where the answer does not tell it.
+        echoed: our external ids came back as they were sent, so that looking for them proves something.
+        named: what the helpdesk says of single messages of a refused new ticket, by their place.
+    """
 
     verdict: Verdict
     status: int = 0
-    message_id: int | None = None
+    ids: tuple[int | None, ...] = ()
     ticket_id: int | None = None
-    echo: str | None = None
+    echoed: bool = True
     error: str = ""
+    named: tuple[tuple[int, str], ...] = ()
 
 
-def judge(reply: Reply, message: Message) -> Judgement:
-    """What the answer to a message's creating request means. Whatever proves nothing leaves the message in doubt."""
+def judge(reply: Reply, messages: Sequence[Message], ticket: int | None) -> Judgement:
+    """What the answer to a creating request means. Whatever proves nothing leaves its messages in doubt.
+
+    Args:
+        ticket: the id of the ticket that it went to; None for a new one with all the messages.
+    """
     if reply.contact is Contact.NEVER_LEFT:
         return Judgement(Verdict.NOT_PROCESSED, error=reply.reason)
     if reply.contact is Contact.LOST:
         return Judgement(Verdict.IN_DOUBT, reply.status, error=reply.reason)
     if 200 <= reply.status < 300:
-        return _created(reply, message)
+        return _created(reply, messages, ticket)
     if reply.status == 429:
         return Judgement(Verdict.THROTTLED, 429, error="the helpdesk's limit was reached")
     if reply.status in (401, 403):
         return Judgement(Verdict.REFUSED, reply.status, error=wire.error_text(reply))
-    if reply.status in _REJECTING and reply.is_json:
-        return Judgement(Verdict.REJECTED, reply.status, error=wire.error_text(reply))
-    if reply.status == 301 and (other := merged_into(reply, message)) is not None:
+    if reply.status in REJECTING and reply.is_json:
+        told = wire.named_messages(reply).items() if ticket is None else ()
+        named = tuple((place, said) for place, said in told if place < len(messages))
+        return Judgement(Verdict.REJECTED, reply.status, error=wire.error_text(reply), named=named)
+    if reply.status == 301 and (other := merged_into(reply, ticket)) is not None:
         # Gorgias changelog, "301 redirect when fetching merged ticket".
         return Judgement(Verdict.REJECTED, 301, error=f"the ticket was merged into ticket {other}")
     return Judgement(Verdict.IN_DOUBT, reply.status, error=f"the helpdesk answered {reply.status}")
@@ -76,35 +90,57 @@ def judge_upload(reply: Reply, file: Upload) -> Judgement | dict[str, Json]:
         return Judgement(Verdict.THROTTLED, 429, error="the helpdesk's limit was reached")
     if reply.status in (401, 403):
         return Judgement(Verdict.REFUSED, reply.status, error=wire.error_text(reply))
-    if reply.status in _REJECTING and (reply.is_json or reply.status == 413):
+    if reply.status in REJECTING and (reply.is_json or reply.status == 413):
         return Judgement(Verdict.REJECTED, reply.status, error=wire.error_text(reply))
     return Judgement(Verdict.IN_DOUBT, reply.status, error=f"the helpdesk answered {reply.status}")
 
 
-def _created(reply: Reply, message: Message) -> Judgement:
+def _created(reply: Reply, messages: Sequence[Message], ticket: int | None) -> Judgement:
     body = reply.json if reply.is_json and isinstance(reply.json, dict) else {}
     own_id = wire.integer_id(body.get("id"))
     if own_id is None:
         return Judgement(Verdict.IN_DOUBT, reply.status, error=f"the helpdesk answered {reply.status} without an id")
     echo = body.get("external_id")
-    if isinstance(message.ticket, ExistingTicket):
-        return Judgement(Verdict.CREATED, reply.status, own_id, message.ticket.id, _text(echo))
+    if ticket is not None:
+        return Judgement(Verdict.CREATED, reply.status, (own_id,), ticket, echo == messages[0].external_id)
+    own = messages[0].ticket
+    assert isinstance(own, NewTicket)
     inner = body.get("messages")
-    first = inner[0] if isinstance(inner, list) and inner and isinstance(inner[0], dict) else {}
-    return Judgement(Verdict.CREATED, reply.status, wire.integer_id(first.get("id")), own_id, _text(echo))
+    items = [item for item in inner if isinstance(item, dict)] if isinstance(inner, list) else []
+    listed = [(wire.integer_id(item.get("id")) or 0, external_id_of(item)) for item in items]
+    wanted = [log_name(message.external_id) for message in messages]
+    ids = tuple(each[0] or None if each else None for each in match(listed, wanted))
+    # Messages inside of a ticket were recorded with fewer fields than alone, so only one that is shown says something.
+    kept = {external_id_of(item) for item in items if "external_id" in item} <= set(wanted)
+    return Judgement(Verdict.CREATED, reply.status, ids, own_id, echo == own.external_id and kept)
 
 
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
+def external_id_of(item: dict[str, Json]) -> str:
+    """An item's external id as logs hold it, empty where it has none."""
+    return log_name(str(item.get("external_id") or ""))
 
 
-def merged_into(reply: Reply, message: Message) -> int | None:
+def match(listed: Sequence[tuple[int, str]], wanted: Sequence[str]) -> list[tuple[int, ...]]:
+    """The ids of each wanted message among a new ticket's: by external id, as logs hold it.
+
+    Where the ticket's messages carry no external id at all and are as many as are wanted, by the order of their ids,
+    which is the order in which they were stored.
+    """
+    if len(listed) == len(wanted) and not any(external for _, external in listed):
+        return [(number,) for number, _ in sorted(listed)]
+    by_name: dict[str, list[int]] = {}
+    for number, external in listed:
+        by_name.setdefault(external, []).append(number)
+    return [tuple(by_name.get(each, ())) for each in wanted]
+
+
+def merged_into(reply: Reply, ticket: int | None) -> int | None:
     """The surviving ticket's id, when a 301 names another ticket."""
-    match = re.search(r"/tickets/([1-9][0-9]{0,17})(?:/|$|\?)", reply.location or "")
-    if match is None or not isinstance(message.ticket, ExistingTicket):
+    named = re.search(r"/tickets/([1-9][0-9]{0,17})(?:/|$|\?)", reply.location or "")
+    if named is None or ticket is None:
         return None
-    other = int(match.group(1))
-    return None if other == message.ticket.id else other
+    other = int(named.group(1))
+    return None if other == ticket else other
 
 
 def backoff(tries: int, random: Random, longest: float = 30.0) -> float:

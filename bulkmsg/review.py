@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 
 from bulkmsg.message import ExistingTicket, Message, Mode, NewTicket, hash64, people_of
 from bulkmsg.outcome import COUNTED, UNTOUCHED, Standing, State, Tally
-from bulkmsg.plan import Action, decide, was_edited
+from bulkmsg.parcel import Parcel, parcels
+from bulkmsg.plan import Action, decide, was_changed, was_edited
+from bulkmsg.ports import KnownTicket
 
 _SHOWN = 10
 
@@ -22,10 +24,12 @@ class Review:
     Args:
         tally: where the selected messages stand.
         to_send: how many messages will be sent, `to_settle` looked for first, `to_hold` noted as held back.
+        requests: how many requests that takes, as long as nothing goes wrong.
         mails: how many of them would be mailed; `people` how many differ among whom they go to.
         edited: entries changed after they were created or while in doubt (the first few), and how many in all.
         removed: what the log knows as created or in doubt and the batch no longer holds: its key as the log shows it,
             and where it stands in the helpdesk.
+        changed_tickets: tickets that are there and whose own fields the batch has otherwise than they were sent.
         blocked: lanes that something left as it is holds back.
         first, last: the first and last selected message.
     """
@@ -34,6 +38,7 @@ class Review:
     to_send: int = 0
     to_settle: int = 0
     to_hold: int = 0
+    requests: int = 0
     mails: int = 0
     people: int = 0
     edited: list[Message] = field(default_factory=list)
@@ -41,6 +46,7 @@ class Review:
     removed: list[str] = field(default_factory=list)
     blocked: set[str] = field(default_factory=set)
     removed_count: int = 0
+    changed_tickets: int = 0
     swapped: list[str] = field(default_factory=list)
     first: Message | None = None
     last: Message | None = None
@@ -83,6 +89,7 @@ def review(
     mark: Callable[[str], None],
     unmarked: Callable[[], Iterator[tuple[str, Standing]]],
     *,
+    ticket: Callable[[str], KnownTicket | None] = lambda external_id: None,
     limit: int | None = None,
     retry_rejected: bool = False,
     rejections_hold: bool = True,
@@ -93,6 +100,7 @@ def review(
 
     Args:
         standing, mark, unmarked: the folded log's word on a key, noting that the batch holds it, and what is left.
+        ticket: its word on a ticket with an external id.
         rejections_hold: a rejection that stays as it is keeps the rest of its ticket waiting.
         first_run: there is no log, so nothing can have been edited, and nothing needs to be remembered.
         looked: those in doubt were looked for right before, and are left.
@@ -101,27 +109,40 @@ def review(
     chosen: set[str] = set()
     fresh = _Fresh()
     people: set[int] = set()
-    for message in messages:
-        where = standing(message.key)
-        mark(message.key)
-        if was_edited(message, where):
-            found.edited_count += 1
-            if len(found.edited) < _SHOWN:
-                found.edited.append(message)
-        if not first_run and where is UNTOUCHED and message.key.startswith("c-"):
-            fresh.add(message)
-        lane = message.ticket.lane
-        if limit is not None and lane not in chosen:
-            if len(chosen) >= limit:
+    for parcel in parcels(messages):
+        selected = limit is None or parcel.lane in chosen or len(chosen) < limit
+        if limit is not None and selected:
+            chosen.add(parcel.lane)
+        if selected:
+            found.changed_tickets += _has_changed(parcel, ticket)
+        before = found.to_send + found.to_settle
+        for message in parcel.messages:
+            where = standing(message.key)
+            mark(message.key)
+            if was_edited(message, where):
+                found.edited_count += 1
+                if len(found.edited) < _SHOWN:
+                    found.edited.append(message)
+            if not first_run and where is UNTOUCHED and message.key.startswith("c-"):
+                fresh.add(message)
+            if not selected:
                 continue
-            chosen.add(lane)
-        action = decide(message, where, retry_rejected=retry_rejected, looked=looked)
-        if action is Action.LEAVE and (rejections_hold or where.state is not State.REJECTED):
-            found.blocked.add(lane)
-        _count(found, message, where, action, people)
+            action = decide(message, where, retry_rejected=retry_rejected, looked=looked, thread=parcel.thread)
+            if action is Action.LEAVE and (rejections_hold or where.state is not State.REJECTED):
+                found.blocked.add(parcel.lane)
+            _count(found, message, where, action, people)
+        own = parcel.ticket
+        together = isinstance(own, NewTicket) and parcel.first and ticket(own.external_id) is None
+        work = found.to_send + found.to_settle - before
+        found.requests += min(work, 1) if together else work
     found.people = len(people)
     _see_removed(found, unmarked(), fresh)
     return found
+
+
+def _has_changed(parcel: Parcel, ticket: Callable[[str], KnownTicket | None]) -> bool:
+    own = parcel.ticket
+    return isinstance(own, NewTicket) and parcel.first and was_changed(own, ticket(own.external_id))
 
 
 def _whereabouts(where: Standing) -> str:

@@ -83,19 +83,24 @@ class ErrorTally:
     """Counts a run's outcomes against a limit. Its memory is bounded, however many errors there are.
 
     Args:
-        expected: how many messages the run has before it.
+        expected: how many creating requests the run has before it.
+        settled: requests whose messages were created, rejected or failed; `errors` the last two. A new ticket that is
+            refused with all of its messages is one error, whatever their number.
+        threads: some of them carried many messages.
     """
 
     limit: ErrorLimit
     expected: int
     settled: int = 0
     errors: int = 0
+    threads: bool = False
     in_a_row: int = 0
     longest: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
 
-    def count(self, outcome: Outcome) -> None:
-        """Take in what became of a message; only created, rejected and failed ones count."""
+    def count(self, outcome: Outcome, messages: int = 1) -> None:
+        """Take in what became of a request's messages; only created, rejected and failed ones count."""
+        self.threads = self.threads or messages > 1
         if outcome.state is State.CREATED:
             self.settled += 1
             self.in_a_row = 0
@@ -135,7 +140,8 @@ class ErrorTally:
     def told(self) -> str:
         """How it stands: `3 of the 9 messages worked on were rejected or failed: more than --max-errors bears ...`"""
         row = f", {self.longest} in a row" if self._too_many_in_a_row else ""
-        said = f"{self.errors:,} of the {self.settled:,} messages worked on were rejected or failed{row}"
+        what = "tickets and messages" if self.threads else "messages"
+        said = f"{self.errors:,} of the {self.settled:,} {what} worked on were rejected or failed{row}"
         return f"{said}: more than --max-errors bears ({self.limit}){self.commonest}"
 
     @property

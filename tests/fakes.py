@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
 import orjson
 
-from bulkmsg.message import ExistingTicket, Kind, Message, NewTicket, canonical, short_hash
-from bulkmsg.outcome import MOVES, UNTOUCHED, Outcome, Standing, State
-from bulkmsg.ports import Contact, Intent, Reply, Request, RetryVerdict
+from bulkmsg.message import ExistingTicket, Kind, Message, NamedTicket, NewTicket, canonical, short_hash
+from bulkmsg.outcome import MOVES, UNTOUCHED, Standing, State
+from bulkmsg.ports import Contact, Fate, Intent, KnownTicket, Reply, Request, RetryVerdict, TicketNote
 
 
 def message(number: int, ticket: int = 1, kind: Kind = Kind.INCOMING, **body: Any) -> Message:
@@ -39,6 +39,23 @@ def new_ticket(number: int, **body: Any) -> Message:
     return Message(inner.kind, inner.key, ticket, inner.body, inner.content, inner.file, inner.line)
 
 
+def thread(number: int, count: int, *, content: str = "", **body: Any) -> list[Message]:
+    """The messages of one new ticket."""
+    fields = {"channel": "email", "via": "api", "from_agent": False, "subject": f"subject {content}"}
+    ticket = NewTicket(f"t-{number}", fields, given=True, content=content)
+    return [replace(message(100 * number + each, **body), ticket=ticket) for each in range(count)]
+
+
+def named(number: int, external_id: str, **body: Any) -> Message:
+    """A small message for a ticket that is known by its external id."""
+    return replace(message(number, **body), ticket=NamedTicket(external_id))
+
+
+def home_of(item: Message) -> int | None:
+    """The id of the ticket where a message goes, None for a new one."""
+    return item.ticket.id if isinstance(item.ticket, ExistingTicket) else None
+
+
 @dataclass
 class Landed:
     """A message that the fake helpdesk has."""
@@ -47,6 +64,7 @@ class Landed:
     ticket: int
     external_id: str
     at: float
+    ticket_external_id: str = ""
 
 
 # What a fake does with a post: apply it or not, and how to answer.
@@ -68,6 +86,7 @@ class FakeHelpdesk:
     flying: dict[str, int] = field(default_factory=dict)
     most_per_ticket: int = 0
     page: int = 100
+    updates: list[tuple[int, Any]] = field(default_factory=list)
 
     async def call(self, request: Request) -> Reply:
         self.calls.append(request)
@@ -81,8 +100,9 @@ class FakeHelpdesk:
         finally:
             if on_ticket:
                 self.flying[request.path] -= 1
-        queue = self.tricks if request.method == "POST" else self.list_tricks
-        trick = queue.pop(0) if queue else self.random_trick() if request.method == "POST" else None
+        writes = request.method in ("POST", "PUT")
+        queue = self.tricks if writes else self.list_tricks
+        trick = queue.pop(0) if queue else self.random_trick() if writes else None
 
         def answer() -> Reply:
             return self._answer(request, loop.time())
@@ -92,19 +112,21 @@ class FakeHelpdesk:
     def _answer(self, request: Request, now: float) -> Reply:
         if request.method == "POST":
             return self._create(request, now)
+        if request.method == "PUT":
+            ticket = int(request.path.split("/")[3])
+            self.updates.append((ticket, orjson.loads(request.body or b"{}")))
+            return _json(200, {"id": ticket})
         if request.path == "/api/messages":
             return self._list(dict(request.query), now)
         if request.path == "/api/tickets":
             wanted = dict(request.query)["external_id"]
-            shown = [item.ticket for item in self.landed if self._shows(item, now)]
-            found = [
-                {"id": ticket, "external_id": wanted} for ticket in shown if self._ticket_external(ticket) == wanted
-            ]
+            shown = {item.ticket: None for item in self.landed if item.ticket_external_id == wanted}
+            found = [{"id": each, "external_id": wanted} for each in shown if self._is_shown(each, now)]
             return _json(200, {"data": found, "meta": {}})
         return _json(200, {"id": int(request.path.rsplit("/", 1)[1]), "messages": []})
 
-    def _ticket_external(self, ticket: int) -> str:
-        return next((f"t-{item.external_id[2:]}" for item in self.landed if item.ticket == ticket), "")
+    def _is_shown(self, ticket: int, now: float) -> bool:
+        return any(self._shows(item, now) for item in self.landed if item.ticket == ticket)
 
     def _shows(self, item: Landed, now: float) -> bool:
         return item.at + self.lag <= now
@@ -113,10 +135,13 @@ class FakeHelpdesk:
         body = orjson.loads(request.body or b"{}")
         number = 1000 + len(self.landed)
         if request.path == "/api/tickets":
-            inner = body["messages"][0]
-            self.landed.append(Landed(number, 5000 + number, inner["external_id"], now))
             echo = None if self.strip else body["external_id"]
-            return _json(201, {"id": 5000 + number, "external_id": echo, "messages": [{"id": number}]})
+            shown = []
+            for place, inner in enumerate(body["messages"]):
+                kept = "" if self.strip else inner["external_id"]
+                self.landed.append(Landed(number + place, 5000 + number, kept, now, echo or ""))
+                shown.append({"id": number + place, "external_id": kept or None})
+            return _json(201, {"id": 5000 + number, "external_id": echo, "messages": shown})
         ticket = int(request.path.split("/")[3])
         self.landed.append(Landed(number, ticket, "" if self.strip else body["external_id"], now))
         return _json(
@@ -206,6 +231,8 @@ class FakeJournal:
 
     records: list[tuple[str, str, Any]] = field(default_factory=list)
     states: dict[str, Standing] = field(default_factory=dict)
+    tickets: dict[str, KnownTicket] = field(default_factory=dict)
+    writes: list[int] = field(default_factory=list)
     broken: Exception | None = None
 
     def standing(self, key: str) -> Standing:
@@ -216,33 +243,60 @@ class FakeJournal:
         assert standing.state in MOVES[before], f"{before} -> {standing.state}"
         self.states[key] = standing
 
-    def intent(self, intent: Intent) -> None:
+    def intents(self, intents: Sequence[Intent]) -> None:
         if self.broken:
             raise self.broken
-        self.records.append(("intent", intent.key, intent.attempt))
-        self._move(intent.key, Standing(State.INTENDED, intent.content, intent.attempt, external_id=intent.external_id))
+        self.writes.append(len(intents))
+        for intent in intents:
+            self.records.append(("intent", intent.key, intent.attempt))
+            standing = Standing(
+                State.INTENDED,
+                intent.content,
+                intent.attempt,
+                ticket_id=intent.ticket,
+                external_id=intent.external_id,
+                thread=intent.thread,
+                ticket_content=intent.ticket_content,
+            )
+            self._move(intent.key, standing)
 
-    def outcome(self, key: str, attempt: int, content: str, outcome: Outcome) -> None:
-        self.records.append(("outcome", key, outcome.state))
-        standing = Standing(
-            outcome.state,
-            content,
-            attempt,
-            outcome.message_id,
-            outcome.ticket_id,
-            error=outcome.error,
-            hold=outcome.hold,
-        )
-        self._move(key, standing)
+    def outcomes(self, fates: Sequence[Fate], note: TicketNote | None = None) -> None:
+        self.writes.append(len(fates))
+        if note is not None:
+            self.note_ticket(note)
+        for fate in fates:
+            outcome = fate.outcome
+            self.records.append(("outcome", fate.key, outcome.state))
+            before = self.standing(fate.key)
+            standing = Standing(
+                outcome.state,
+                fate.content,
+                fate.attempt,
+                outcome.message_id,
+                before.ticket_id if outcome.ticket_id is None else outcome.ticket_id,
+                error=outcome.error,
+                hold=outcome.hold,
+                thread=before.thread,
+                ticket_content=before.ticket_content,
+            )
+            self._move(fate.key, standing)
+
+    def note_ticket(self, note: TicketNote) -> None:
+        self.records.append(("ticket", note.external_id, note.how))
+        self.tickets[note.external_id] = note.known
+
+    def ticket(self, external_id: str) -> KnownTicket | None:
+        return self.tickets.get(external_id)
 
     @property
     def held(self) -> set[str]:
         """Keys that only a person's word can take out of doubt."""
         return {key for key, standing in self.states.items() if standing.hold}
 
-    def retry(self, key: str, attempt: int, verdict: RetryVerdict, status: int, reason: str) -> None:
-        self.records.append(("retry", key, verdict))
-        self._move(key, Standing(State.PENDING, self.standing(key).content, attempt))
+    def retries(self, tried: Sequence[tuple[str, int]], verdict: RetryVerdict, status: int, reason: str) -> None:
+        for key, attempt in tried:
+            self.records.append(("retry", key, verdict))
+            self._move(key, replace(self.standing(key), state=State.PENDING, attempt=attempt, hold=False))
 
 
 @dataclass

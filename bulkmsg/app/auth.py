@@ -14,10 +14,10 @@ from bulkmsg.app.access import Access
 from bulkmsg.app.prepare import Visit
 from bulkmsg.app.signals import SIGNALS, Listening
 from bulkmsg.app.target import over_http
-from bulkmsg.delivery import Look, Pause, Step
 from bulkmsg.desk import Desk, Halt, Stopped, explore, refusal
 from bulkmsg.errors import ExitCode
 from bulkmsg.gorgias import wire
+from bulkmsg.looking import Look, Pause, ReadingStep
 from bulkmsg.pacing import Pacer
 from bulkmsg.ports import Contact, Reply, Request, Silence
 from bulkmsg.retry import Breaker, backoff
@@ -141,7 +141,7 @@ async def _ask(desk: Desk, found: Checked, request: Request) -> Reply:
         Stopped: there is no more to ask.
     """
 
-    def asking() -> Generator[Step, Any, Reply]:
+    def asking() -> Generator[ReadingStep, Any, Reply]:
         reply: Reply = Reply(Contact.NEVER_LEFT)
         for tries in range(_TRIES):
             reply = yield Look(request)

@@ -112,9 +112,8 @@ def known_by_log(doubt: Doubt) -> Wanted | None:
     standing = doubt.standing
     if not doubt.kind or not standing.external_id:
         return None
-    ticket = None if doubt.ticket_external_id else standing.ticket_id
-    if ticket is None and not doubt.ticket_external_id:
+    if standing.ticket_id is None and not doubt.ticket_external_id:
         return None
     own = doubt.ticket_external_id or None
-    who = Identity(doubt.key, Kind(doubt.kind), standing.content, ticket, standing.external_id, own)
+    who = Identity(doubt.key, Kind(doubt.kind), standing.content, standing.ticket_id, standing.external_id, own)
     return Wanted(who, "" if doubt.ticket_external_id.startswith("#") else doubt.ticket_external_id)

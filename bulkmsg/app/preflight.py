@@ -6,12 +6,12 @@ from collections.abc import Generator
 from random import Random
 from typing import Any
 
-from bulkmsg import delivery
 from bulkmsg.app.prepare import Errand, Prepared
-from bulkmsg.delivery import Look, Pause, Refusal, Sight, Step
 from bulkmsg.desk import Desk, Halt, Stopped, explore
 from bulkmsg.errors import ExitCode, LogUnusable
 from bulkmsg.gorgias import wire
+from bulkmsg.looking import Look, Pause, ReadingStep, Refusal, Sight, look_for
+from bulkmsg.message import NewTicket
 from bulkmsg.retry import backoff
 
 _PROBES = 5  # tries of a question about the account, before the run goes on without its answer
@@ -51,10 +51,11 @@ async def look_for_lost_log(desk: Desk, prepared: Prepared, random: Random) -> N
         if message is None:
             continue
         try:
-            seen = await explore(delivery.look_for(message, random), desk)
+            (seen,) = await explore(look_for([message], None, random), desk)
         except Stopped:
             return
-        if seen.sight is Sight.FOUND:
+        # A new ticket that stands there is ours, or else would be there twice.
+        if seen.sight is Sight.FOUND or (seen.tickets and isinstance(message.ticket, NewTicket)):
             raise LogUnusable(
                 f"messages of this batch stand in the helpdesk already, and its progress log {prepared.path} "
                 "is missing; nothing was sent",
@@ -70,7 +71,7 @@ async def look_for_lost_log(desk: Desk, prepared: Prepared, random: Random) -> N
 async def _probe(desk: Desk, request: Any, random: Random) -> Any:
     """A question about the account itself: only 401 ends the run, since a token may lack the right to ask."""
 
-    def ask() -> Generator[Step, Any, Any]:
+    def ask() -> Generator[ReadingStep, Any, Any]:
         reply = None
         for tries in range(_PROBES):
             reply = yield Look(request)

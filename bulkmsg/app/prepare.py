@@ -42,6 +42,7 @@ class RunOptions:
         max_errors, max_duration, stop_at, on_rejection: when the run ends before its end.
         takeover: a log that a run on another machine left open may be gone on with.
         looked: messages in doubt were looked for right before, as a rebuild does.
+        update_tickets: tickets of the batch that are there get their own fields again where these were changed.
     """
 
     account: str | None = None
@@ -64,6 +65,7 @@ class RunOptions:
     on_rejection: OnRejection = OnRejection.HOLD_TICKET
     takeover: bool = False
     looked: bool = False
+    update_tickets: bool = False
     flags: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -152,6 +154,7 @@ class Prepared:
             fold.standing if fold else lambda key: UNTOUCHED,
             fold.mark if fold else lambda key: None,
             fold.unmarked if fold else lambda: iter(()),
+            ticket=fold.ticket if fold else lambda external_id: None,
             limit=self.options.limit,
             retry_rejected=self.options.retry_rejected,
             rejections_hold=self.options.on_rejection is not OnRejection.CONTINUE,

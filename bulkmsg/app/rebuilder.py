@@ -17,15 +17,16 @@ from random import Random
 
 from bulkmsg.app.prepare import RunOptions
 from bulkmsg.app.sweep import sweep
-from bulkmsg.delivery import Policy, Sight, Sighting, outcome_of
+from bulkmsg.delivery import Policy, outcome_of
 from bulkmsg.desk import Desk, Halt
 from bulkmsg.errors import ExitCode, LogUnusable
 from bulkmsg.events import RunView
 from bulkmsg.journal import Fold, ProgressLog, RunInfo, read_fold
+from bulkmsg.looking import Sight, Sighting
 from bulkmsg.message import Message
 from bulkmsg.outcome import COUNTED, Outcome, State
 from bulkmsg.plan import seconds_left
-from bulkmsg.ports import RetryVerdict
+from bulkmsg.ports import KnownTicket, Learned, RetryVerdict, TicketNote
 from bulkmsg.reconcile import Reading, Wanted, generated_ids, wanted
 from bulkmsg.validation.survey import BatchFile, Survey, messages
 
@@ -173,6 +174,9 @@ class Rebuilder:
 
     def _take(self, lane: Sequence[Wanted], seen: Reading) -> None:
         self.tickets += 1
+        search = lane[0].search
+        if seen.home is not None and search and self.log.ticket(search) is None:
+            self.log.note_ticket(TicketNote(search, KnownTicket(seen.home), Learned.FOUND))
         unknown = [each for each in lane if not self.log.knows(each.who.key)]
         sightings = [seen.sighting(each) for each in unknown]
         if seen.ids or seen.strangers or any(sighting.sight is Sight.FOUND for sighting in sightings):
@@ -182,20 +186,21 @@ class Rebuilder:
 
     def _note(self, each: Wanted, sighting: Sighting, seen: Reading) -> None:
         if sighting.sight is Sight.FOUND:
-            outcome = outcome_of(sighting, new=each.who.ticket is None)
+            outcome = outcome_of(sighting)
             self._learn(each, outcome)
             if outcome.duplicates:
                 self.duplicates.append((each.who.key, outcome.duplicates))
         elif sighting.sight is Sight.UNREADABLE:
-            self._learn(each, Outcome(State.IN_DOUBT, error=f"{_LOST}; {sighting.reason}"))
+            there = next(iter(sighting.tickets), None)
+            self._learn(each, Outcome(State.IN_DOUBT, ticket_id=there, error=f"{_LOST}; {sighting.reason}"))
         elif why := seen.suspicion(each, proven=self.proven) or self._contradiction(each):
             self._learn(each, Outcome(State.IN_DOUBT, error=why, hold=True))
         else:
-            self._absent(each)
+            self._absent(each, next(iter(sighting.tickets), None))
 
-    def _absent(self, each: Wanted) -> None:
+    def _absent(self, each: Wanted, there: int | None) -> None:
         """Surely not there: sent again where the policy allows that, as after any complete look-up."""
-        self._learn(each, Outcome(State.IN_DOUBT, error=f"{_LOST}; {_NOT_FOUND}"))
+        self._learn(each, Outcome(State.IN_DOUBT, ticket_id=there, error=f"{_LOST}; {_NOT_FOUND}"))
         if self.policy.resends(each.who.kind):
             self.log.retry(each.who.key, 0, RetryVerdict.ABSENT, 0, f"{_LOST}; {_NOT_FOUND}")
             self._move(State.IN_DOUBT, State.PENDING)

@@ -26,13 +26,14 @@ from bulkmsg.app.doubts import Case, Resolved, Words, known_by_log
 from bulkmsg.app.history import History
 from bulkmsg.app.prepare import RunOptions, Visit, account_for
 from bulkmsg.app.sweep import sweep, visit
-from bulkmsg.delivery import Policy, Sight, Sighting, first_cause, outcome_of
+from bulkmsg.delivery import Policy, first_cause, outcome_of
 from bulkmsg.desk import Desk, proves
 from bulkmsg.errors import LogUnusable, Refused, UsageError
 from bulkmsg.journal import LogIdentity, ProgressLog, RunInfo
-from bulkmsg.message import Message, log_name
+from bulkmsg.looking import Sight, Sighting
+from bulkmsg.message import ExistingTicket, Message, log_name
 from bulkmsg.outcome import UNTOUCHED, Outcome, Standing, State
-from bulkmsg.ports import RetryVerdict, Silence
+from bulkmsg.ports import Identity, KnownTicket, Learned, RetryVerdict, Silence, TicketNote
 from bulkmsg.reconcile import Reading, Wanted, wanted
 from bulkmsg.settings import Credentials
 from bulkmsg.validation.survey import BatchFile
@@ -81,13 +82,13 @@ class Resolving:
         if case is None:
             return
         case.file, case.line = message.file, message.line
-        now, tried = wanted(message), case.wanted.who if case.wanted else None
-        if tried is None or (now.who.ticket, now.who.external_id, now.who.ticket_external_id) == (
-            tried.ticket,
-            tried.external_id,
-            tried.ticket_external_id,
-        ):
+        own, tried = message.ticket, case.wanted.who if case.wanted else None
+        known = None if isinstance(own, ExistingTicket) else self.log.fold.ticket(own.external_id)
+        now = wanted(message, known)
+        if tried is None:
             case.wanted = now
+        elif _is_same(now.who, tried):
+            case.wanted = replace(now, who=replace(now.who, ticket=tried.ticket or now.who.ticket))
 
     @property
     def name(self) -> str:
@@ -235,19 +236,22 @@ class Looking:
         await self._judge(desk)
 
     def _take(self, lane: Sequence[Wanted], seen: Reading) -> None:
+        log, search = self.resolving.log, lane[0].search
+        if seen.home is not None and search and log.ticket(search) is None:
+            content = self.resolving.cases[lane[0].who.key].doubt.standing.ticket_content
+            log.note_ticket(TicketNote(search, KnownTicket(seen.home, content), Learned.FOUND))
         for each in lane:
             self._note(self.resolving.cases[each.who.key], seen.sighting(each))
 
     def _note(self, case: Case, sighting: Sighting) -> None:
         hold = case.doubt.standing.hold
         if sighting.sight is Sight.FOUND:
-            new = case.wanted is not None and case.wanted.who.ticket is None
-            outcome = outcome_of(sighting, new=new)
+            outcome = outcome_of(sighting)
             self.resolving.record(case, outcome)
             case.settle(State.CREATED, "look", "found")
             case.message_id, case.duplicates = outcome.message_id, outcome.duplicates
         elif sighting.sight is Sight.UNREADABLE:
-            self._stay(case, sighting.reason)
+            self._stay(case, sighting.reason, ticket=next(iter(sighting.tickets), None))
         elif hold:
             self._stay(case, NOT_FOUND, absent=True)
         else:
@@ -271,21 +275,29 @@ class Looking:
     def _may_resend(self, case: Case) -> bool:
         return case.wanted is not None and self.resolving.policy.resends(case.wanted.who.kind)
 
-    def _stay(self, case: Case, reason: str, *, absent: bool = False) -> None:
+    def _stay(self, case: Case, reason: str, *, absent: bool = False, ticket: int | None = None) -> None:
         standing = case.doubt.standing
         error = f"{first_cause(standing.error)}; {reason}"
-        outcome = Outcome(State.IN_DOUBT, status=standing.status, error=error, hold=standing.hold)
+        where = standing.ticket_id or ticket
+        outcome = Outcome(State.IN_DOUBT, ticket_id=where, status=standing.status, error=error, hold=standing.hold)
         self.resolving.record(case, outcome)
         case.reason = f"{first_cause(standing.error)}; {reason}" if standing.hold else reason
         case.absent = absent
 
 
+def _is_same(now: Identity, tried: Identity) -> bool:
+    """Whether the entry is about the same message in the same ticket as what was tried."""
+    if now.ticket_external_id is None and now.ticket != tried.ticket:
+        return False
+    return (now.external_id, now.ticket_external_id) == (tried.external_id, tried.ticket_external_id)
+
+
 def _lanes(cases: Sequence[Case]) -> list[list[Case]]:
-    lanes: dict[tuple[int | None, str | None], list[Case]] = {}
+    lanes: dict[int | str | None, list[Case]] = {}
     for case in cases:
         if case.wanted is not None:
             who = case.wanted.who
-            lanes.setdefault((who.ticket, who.ticket_external_id), []).append(case)
+            lanes.setdefault(who.ticket_external_id or who.ticket, []).append(case)
         elif not case.reason:
             case.reason = "the progress log does not say where to look for it, and the batch no longer holds it"
     return list(lanes.values())

@@ -50,6 +50,8 @@ class RunResult:
     Args:
         reason, hint: why it stopped early, and what to do; empty where it came to its end.
         mend: it stopped because of messages that did not arrive, so these are to be looked at first.
+        tickets_changed: tickets that are there with other fields than the batch has now, before this run.
+        tickets_updated: how many of them got these; tickets_refused: which did not: external id, id, and why.
     """
 
     batch: str
@@ -66,10 +68,19 @@ class RunResult:
     duplicates: tuple[tuple[str, tuple[int, ...]], ...] = ()
     more_possible: Rate | None = None
     sandbox: dict[str, Json] | None = None
+    tickets_changed: int = 0
+    tickets_updated: int = 0
+    tickets_refused: tuple[tuple[str, int, str], ...] = ()
+
+    @property
+    def tickets_left(self) -> int:
+        """Tickets whose fields differ still."""
+        return self.tickets_changed - self.tickets_updated
 
     def as_json(self) -> dict[str, Json]:
         """The stable answer of `run --format json`."""
-        return standing_answer(self, int(self.exit_code))
+        tickets = {"tickets_updated": self.tickets_updated, "tickets_left": self.tickets_left}
+        return {**standing_answer(self, int(self.exit_code)), **tickets}
 
 
 def result_of(prepared: Prepared, codes: list[ExitCode], **more: Any) -> RunResult:
@@ -78,6 +89,8 @@ def result_of(prepared: Prepared, codes: list[ExitCode], **more: Any) -> RunResu
     if tally[State.IN_DOUBT]:
         codes.append(ExitCode.IN_DOUBT)
     if tally[State.REJECTED] or tally[State.FAILED] or tally[State.HELD_BACK] or more.get("duplicates"):
+        codes.append(ExitCode.FINDINGS)
+    if more.get("tickets_refused"):
         codes.append(ExitCode.FINDINGS)
     standing: dict[str, Any] = {
         "batch": prepared.name,
@@ -88,5 +101,6 @@ def result_of(prepared: Prepared, codes: list[ExitCode], **more: Any) -> RunResu
         "seconds": 0.0,
         "exit_code": worst(codes),
         "log": prepared.path,
+        "tickets_changed": prepared.review.changed_tickets,
     }
     return RunResult(**{**standing, **more})

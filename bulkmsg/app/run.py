@@ -39,7 +39,8 @@ from bulkmsg.stopping import ErrorTally
 def idle(prepared: Prepared) -> RunResult | None:
     """The result of a run that has nothing to send, to look for or to note; None if there is something."""
     found = prepared.review
-    if found.to_send or found.to_settle or found.to_hold:
+    to_update = prepared.options.update_tickets and found.changed_tickets
+    if found.to_send or found.to_settle or found.to_hold or to_update:
         return None
     return result_of(prepared, [], requests=0)
 
@@ -135,10 +136,11 @@ class Sending:
             fold.last_created,
             prepared.options.retry_rejected,
             self.random,
-            ErrorTally(prepared.options.max_errors, prepared.review.to_send + prepared.review.to_settle),
+            ErrorTally(prepared.options.max_errors, prepared.review.requests),
             prepared.options.on_rejection,
             prepared.options.looked,
             prepared.survey.shared,
+            prepared.options.update_tickets,
         )
         self.sink.tell(Event(Name.RUN_STARTED, fields={"total": prepared.review.tally.total}))
         halt = await self._watched(self.engine)
@@ -177,6 +179,8 @@ class Sending:
             hint=halt.hint if halt else "",
             mend=halt.mend if halt else False,
             duplicates=tuple(engine.duplicates) if engine else (),
+            tickets_updated=engine.updated if engine else 0,
+            tickets_refused=tuple(engine.not_updated) if engine else (),
             more_possible=desk.pacer.more_possible,
         )
 

@@ -181,7 +181,7 @@ def _announce(args: RunArgs, prepared: Prepared, terminal: Terminal) -> None:
         looks = f", {found.to_settle:,} of them in doubt and looked for first" if found.to_settle else ""
         rate = prepared.plan.rate
         number = found.to_send + found.to_settle
-        time = text.about(spoken_duration(seconds_for(number, rate)))
+        time = text.about(spoken_duration(seconds_for(found.requests, rate)))
         terminal.say(f"to do: {count(number, 'message')}{looks}; {time} at {rate_words(rate)}")
         terminal.say(*_attached(prepared.survey))
     terminal.say(*_latest_end(args), *_who_is_mailed(args, prepared))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from bulkmsg.message import ExistingTicket, Message, Upload
+from bulkmsg.message import Upload
 from bulkmsg.ports import Reply, Request
 from bulkmsg.settings import LOOPBACK
 from bulkmsg.source import Json
@@ -16,11 +16,17 @@ from bulkmsg.source import Json
 PAGE_SIZE = 100  # Gorgias reference, "List messages": limit 1 to 100
 
 
-def create(message: Message) -> Request:
-    """The request that creates a message, or a new ticket with it."""
-    if isinstance(message.ticket, ExistingTicket):
-        return Request("POST", f"/api/tickets/{_id(message.ticket.id)}/messages", body=message.payload)
-    return Request("POST", "/api/tickets", body=message.payload)
+def create(ticket: int | None, payload: bytes) -> Request:
+    """The request that creates a message in a ticket, or, without one, a new ticket with its messages."""
+    if ticket is not None:
+        return Request("POST", f"/api/tickets/{_id(ticket)}/messages", body=payload)
+    return Request("POST", "/api/tickets", body=payload)
+
+
+def update_ticket(ticket: int, fields: bytes) -> Request:
+    """The request that sets fields of a ticket; others stay (Gorgias reference, "Update a ticket"). It sends nothing
+    to anybody, and doing it twice is doing it once."""
+    return Request("PUT", f"/api/tickets/{_id(ticket)}", body=fields)
 
 
 def list_messages(ticket: int, next_page: tuple[str, str] | None = None) -> Request:
@@ -36,9 +42,11 @@ def get_ticket(ticket: int) -> Request:
     return Request("GET", f"/api/tickets/{_id(ticket)}")
 
 
-def find_tickets(external_id: str, next_page: tuple[str, str] | None = None) -> Request:
-    """Tickets with an external id, those in the trash included (Gorgias reference, "List tickets")."""
-    query = (("external_id", external_id), ("limit", str(PAGE_SIZE)))
+def find_tickets(external_id: str, next_page: tuple[str, str] | None = None, *, trashed: bool = True) -> Request:
+    """Tickets with an external id (Gorgias reference, "List tickets": those in the trash are included by default)."""
+    query: tuple[tuple[str, str], ...] = (("external_id", external_id), ("limit", str(PAGE_SIZE)))
+    if not trashed:
+        query += (("trashed", "false"),)
     return Request("GET", "/api/tickets", query + ((next_page,) if next_page else ()))
 
 
@@ -149,6 +157,25 @@ def error_text(reply: Reply) -> str:
     if isinstance(data, dict) and data:
         said += " " + "; ".join(f"{name}: {_flat(value)}" for name, value in list(data.items())[:10])
     return said
+
+
+def named_messages(reply: Reply) -> dict[int, str]:
+    """Which messages of a refused new ticket the helpdesk names, by their place from 0, and what it says of each.
+
+    `error.data` "may nest along the body" (Gorgias reference, "Errors"); both an object by place and a list are read.
+    """
+    error = reply.json.get("error") if isinstance(reply.json, dict) else None
+    data = error.get("data") if isinstance(error, dict) else None
+    told = data.get("messages") if isinstance(data, dict) else None
+    if isinstance(told, dict):
+        places = [(int(name), what) for name, what in told.items() if name.isdecimal() and len(name) < 4]
+    elif isinstance(told, list) and all(isinstance(item, dict | None) for item in told):
+        places = list(enumerate(told))
+    else:
+        return {}
+    msg = error.get("msg") if isinstance(error, dict) else None
+    said = f"{msg} " if isinstance(msg, str) else ""
+    return {place: said + _flat(what) for place, what in places if what}
 
 
 def _flat(value: Json) -> str:

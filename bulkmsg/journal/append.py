@@ -1,6 +1,7 @@
 """Putting lines at the end of the log so that each is on stable storage, and knowing when that is over.
 
-Knows bytes, the chain and trouble; nothing of records' meaning. After the first error of the disk nothing new
+Knows bytes, the chain and trouble; nothing of records' meaning. Records that belong together are one write, so that
+one fsync makes them safe and a short write is taken back whole. After the first error of the disk nothing new
 may begin. What is in flight may still be settled, with the reserve's room given up for it:
 
     sound      all is well
@@ -14,14 +15,14 @@ may begin. What is in flight may still be settled, with the reserve's room given
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import NoReturn
 
 from bulkmsg.errors import LogUnusable
 from bulkmsg.journal.files import Disk, shown
-from bulkmsg.journal.records import encode, sum_of
+from bulkmsg.journal.records import encode, parts, sum_of
 from bulkmsg.source import Json
 
 
@@ -51,24 +52,24 @@ class Appender:
         """Why nothing new may begin; None while all is well."""
         return None if self.health is Health.SOUND else self._refusal()
 
-    def begin(self, body: Mapping[str, Json]) -> int:
-        """Write a record that opens something new; its offset. `sync` makes it safe."""
+    def begin(self, *bodies: Mapping[str, Json]) -> list[int]:
+        """Write records that open something new; their offsets. `sync` makes them safe."""
         self._demand_sound()
         if not os.fstat(self._fd).st_nlink:
             self._give_up(Health.FULL, "it was deleted")
-        return self._write(body)
+        return self._write(bodies)
 
-    def settle(self, body: Mapping[str, Json]) -> int:
-        """Write a record about something that is in flight: once more with the reserve's room, if need be."""
+    def settle(self, *bodies: Mapping[str, Json]) -> list[int]:
+        """Write records about something that is in flight: once more with the reserve's room, if need be."""
         self._demand_open()
         try:
-            return self._write(body)
+            return self._write(bodies)
         except LogUnusable:
             self._demand_open()
             if not self._reserve_kept:
                 raise
             self._free_reserve()
-            return self._write(body)
+            return self._write(bodies)
 
     def sync(self) -> None:
         """Make what was written safe.
@@ -94,19 +95,24 @@ class Appender:
         if self.health is Health.SHUT:
             self._refuse()
 
-    def _write(self, body: Mapping[str, Json]) -> int:
-        line = encode(body, self._sum)
+    def _write(self, bodies: Sequence[Mapping[str, Json]]) -> list[int]:
+        lines: list[bytes] = []
+        for body in parts(bodies):
+            lines.append(encode(body, sum_of(lines[-1]) if lines else self._sum))
+        data = b"".join(lines)
         self._demand_untouched()
         try:
-            written, reason = self._disk.write(self._fd, line), "the disk took only a part of a record"
+            written, reason = self._disk.write(self._fd, data), "the disk took only a part of a record"
         except OSError as error:
             written, reason = -1, str(error.strerror)
-        if written != len(line):
+        if written != len(data):
             self._take_back(reason)
-        offset = self._end
-        self._end += len(line)
-        self._sum = sum_of(line)
-        return offset
+        offsets = []
+        for line in lines:
+            offsets.append(self._end)
+            self._end += len(line)
+        self._sum = sum_of(lines[-1])
+        return offsets
 
     def _take_back(self, reason: str) -> NoReturn:
         """Leave no torn line behind, so that nothing is ever written after one."""

@@ -23,7 +23,9 @@ from typing import NoReturn, Protocol
 from bulkmsg.errors import LogInUse, LogUnusable
 from bulkmsg.journal.records import MAX_LINE, visible
 
-RESERVE_BYTES = 65_536
+# Room for what is in flight when the disk is full: outcomes of some 800 messages, such as eight threads of a hundred.
+# What does not fit even so keeps its intent, and is looked up.
+RESERVE_BYTES = 262_144
 DAMAGED = ".damaged-"  # between a log's name and the moment at which it was put aside
 _BLOCK = 16_384
 _COPY_BLOCK = 1 << 20

@@ -11,8 +11,10 @@ from collections.abc import Iterator, Mapping
 
 from bulkmsg.journal.ledger import CODES, Ledger, LineAt
 from bulkmsg.journal.records import LogIdentity, RunInfo, identity_of, run_of
+from bulkmsg.journal.tickets import Tickets
 from bulkmsg.message import log_name
 from bulkmsg.outcome import COUNTED, UNTOUCHED, Doubt, Standing, State
+from bulkmsg.ports import KnownTicket
 from bulkmsg.source import Json
 
 _INTENDED = CODES[State.INTENDED]
@@ -31,6 +33,7 @@ class Fold:
         last_run: the newest of all three; last_end: its end record, None while it has none: it died, or still goes on.
         rebuilding: it was lost and is not rebuilt to its end: what it does not know may stand in the helpdesk.
         rebuilt: it was lost once, and rebuilt.
+        last_part: which part of its write the last record is, and of how many.
         requests, throttled, seconds: sums over all runs that came to their end.
     """
 
@@ -46,6 +49,8 @@ class Fold:
         self.throttled = 0
         self.seconds = 0.0
         self.ledger = Ledger(line_at)
+        self.tickets = Tickets(line_at)
+        self.last_part = (1, 1)
         self._open_run = ""
         self._latest: tuple[str, int | None] = ("", None)
 
@@ -69,6 +74,10 @@ class Fold:
         """
         index = self._find(key)
         return UNTOUCHED if index is None else self._standing(index)[1]
+
+    def ticket(self, external_id: str) -> KnownTicket | None:
+        """What the log says of the ticket with this external id."""
+        return self.tickets.find(log_name(external_id))
 
     def mark(self, key: str) -> None:
         """The batch still holds this key. Cheapest right after `standing` was asked for it."""
@@ -105,6 +114,7 @@ class Fold:
         Raises:
             ValueError, KeyError, TypeError: it may not stand there.
         """
+        self.last_part = record.get("part", 1), record.get("of", 1)
         name = record["record"]
         if name == "run":
             self._begin(record)
@@ -118,6 +128,8 @@ class Fold:
             self.ledger.move(record["key"], _OUTCOMES[record["outcome"]], offset, names=names)
         elif name == "retry":
             self.ledger.move(record["key"], _PENDING, offset)
+        elif name == "ticket":
+            self.tickets.note(record["ticket_external_id"], offset)
         elif name == "rebuilt":
             self._rebuilt()
         elif name == "end":
@@ -165,4 +177,6 @@ class Fold:
             external_id=intent.get("external_id", ""),
             run=last["run"],
             hold=last.get("hold", False),
+            thread=intent.get("thread", ""),
+            ticket_content=intent.get("ticket_content", ""),
         )

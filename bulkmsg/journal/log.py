@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from datetime import datetime
 from pathlib import Path
@@ -37,9 +37,10 @@ from bulkmsg.journal.fold import Fold
 from bulkmsg.journal.ledger import CODES, Ledger
 from bulkmsg.journal.records import CHAIN_START, LogIdentity, RunInfo
 from bulkmsg.journal.scan import Scan, salvage, scan
+from bulkmsg.journal.tickets import Tickets
 from bulkmsg.message import log_name
 from bulkmsg.outcome import Outcome, State
-from bulkmsg.ports import Identity, Intent, RetryVerdict
+from bulkmsg.ports import Fate, Identity, Intent, KnownTicket, RetryVerdict, TicketNote
 from bulkmsg.source import Json
 
 Clock = Callable[[], datetime]
@@ -85,6 +86,7 @@ class ProgressLog:
         self._reserve = reserve
         self._out = Appender(path, fd, reserve, found.end, found.last_sum, disk)
         self._ledger = Ledger(Lines(fd).at, before=found.fold.ledger)
+        self._tickets = Tickets(Lines(fd).at, before=found.fold.tickets)
         self._run = ""
         self._closed = False
 
@@ -186,45 +188,85 @@ class ProgressLog:
         self._run = info.run
 
     def intent(self, intent: Intent) -> None:
-        """Note what is about to be sent. Refused once anything has failed."""
-        key = log_name(intent.key)
-        self._ledger.check(key, State.INTENDED)
-        body = records.intent_body(self._open_run(), self._at(), intent)
-        offset = self._out.begin(body)
+        """Note one message that is about to be sent; as `intents`."""
+        self.intents([intent])
+
+    def intents(self, intents: Sequence[Intent]) -> None:
+        """Note what is about to be sent in one request: one write, one fsync. Refused once anything has failed.
+
+        Of a write that a crash tears some intents may stand and others not. None of them left, as the request waits
+        for the fsync: those that stand are looked up, for the others nothing is known, and both is safe.
+        """
+        run, at = self._open_run(), self._at()
+        keys = [log_name(intent.key) for intent in intents]
+        for key in keys:
+            self._ledger.check(key, State.INTENDED)
+        offsets = self._out.begin(*(records.intent_body(run, at, intent) for intent in intents))
         try:
-            self._note(key, State.INTENDED, offset)
+            self._note(keys, [State.INTENDED] * len(keys), offsets)
         except LogUnusable:
-            self._take_word_back(intent)
+            self._take_word_back(intents)
             raise
 
-    def _take_word_back(self, intent: Intent) -> None:
-        """An intent that could not be made safe stands in the file, and its request never leaves: say so behind it,
-        lest the message counts as in doubt. Should a power cut take this record and not the intent, it is looked up."""
+    def _take_word_back(self, intents: Sequence[Intent]) -> None:
+        """Intents that could not be made safe stand in the file, and their request never leaves: say so behind them,
+        lest their messages count as in doubt. Should a power cut take that and not the intents, they are looked up."""
         with suppress(LogUnusable):
             reason = "it did not leave: its intent could not be made safe"
-            self.retry(intent.key, intent.attempt, RetryVerdict.NOT_PROCESSED, 0, reason)
+            tried = [(intent.key, intent.attempt) for intent in intents]
+            self.retries(tried, RetryVerdict.NOT_PROCESSED, 0, reason)
 
-    def outcome(self, key: str, attempt: int, content: str, outcome: Outcome, said_by: str = "") -> None:
-        """Note a fate; `said_by` names the person whose word it is. Tried even after an error.
+    def outcomes(self, fates: Sequence[Fate], note: TicketNote | None = None, said_by: str = "") -> None:
+        """Note fates that one answer or one look told, in one write; `said_by` names the person whose word it is. Tried
+        even after an error. Of a write that a crash tears some are missing: their intents stand, so they are looked
+        up. The ticket stands first, so whoever finds a message created also knows its ticket.
 
         Raises:
-            LogUnusable: it could not be made safe.
+            LogUnusable: they could not be made safe.
         """
-        if outcome.state in _NO_OUTCOMES:
-            raise ValueError(f"{outcome.state.value} is no outcome to record")
-        body = records.outcome_body(self._open_run(), self._at(), key, attempt, content, outcome, said_by)
-        self._settle(log_name(key), outcome.state, body)
+        for fate in fates:
+            _demand_outcome(fate.outcome)
+        run, at = self._open_run(), self._at()
+        keys, states = [log_name(fate.key) for fate in fates], [fate.outcome.state for fate in fates]
+        bodies = [records.outcome_body(run, at, fate, said_by) for fate in fates]
+        if note is not None:
+            bodies.insert(0, records.ticket_body(run, at, note))
+        self._settle(keys, states, bodies, note)
+
+    def outcome(self, key: str, attempt: int, content: str, outcome: Outcome, said_by: str = "") -> None:
+        """Note one fate; as `outcomes`."""
+        self.outcomes([Fate(key, attempt, content, outcome)], None, said_by)
+
+    def retries(
+        self,
+        tried: Sequence[tuple[str, int]],
+        verdict: RetryVerdict,
+        status: int,
+        reason: str,
+        said_by: str = "",
+    ) -> None:
+        """Note that attempts surely came to nothing, or that a person said so. Tried even after an error."""
+        run, at = self._open_run(), self._at()
+        bodies = [records.retry_body(run, at, key, attempt, verdict, status, reason, said_by) for key, attempt in tried]
+        self._settle([log_name(key) for key, _ in tried], [State.PENDING] * len(tried), bodies)
 
     def retry(self, key: str, attempt: int, verdict: RetryVerdict, status: int, reason: str, said_by: str = "") -> None:
-        """Note that an attempt surely came to nothing, or that a person said so. Tried even after an error."""
-        body = records.retry_body(self._open_run(), self._at(), key, attempt, verdict, status, reason, said_by)
-        self._settle(log_name(key), State.PENDING, body)
+        """Note it of one message; as `retries`."""
+        self.retries([(key, attempt)], verdict, status, reason, said_by)
+
+    def note_ticket(self, note: TicketNote) -> None:
+        """Note where a ticket with an external id stands. Tried even after an error."""
+        self._settle([], [], [records.ticket_body(self._open_run(), self._at(), note)], note)
+
+    def ticket(self, external_id: str) -> KnownTicket | None:
+        """What this run or an earlier one noted of the ticket with this external id."""
+        return self._tickets.find(log_name(external_id))
 
     def learn(self, who: Identity, outcome: Outcome) -> None:
         """Note what looking showed of a message that this log knows nothing of; for rebuilding."""
-        if outcome.state in _NO_OUTCOMES:
-            raise ValueError(f"{outcome.state.value} is no outcome to record")
-        self._settle(who.key, outcome.state, records.learned_body(self._open_run(), self._at(), who, outcome))
+        _demand_outcome(outcome)
+        body = records.learned_body(self._open_run(), self._at(), who, outcome)
+        self._settle([who.key], [outcome.state], [body])
 
     def knows(self, key: str) -> bool:
         """Whether any record is about this key, those of this run included."""
@@ -256,14 +298,25 @@ class ProgressLog:
         _unlock(self._fd)
         release_reserve(self.path, self._reserve)
 
-    def _settle(self, key: str, state: State, body: dict[str, Json]) -> None:
-        self._ledger.check(key, state)
-        self._note(key, state, self._out.settle(body))
+    def _settle(
+        self,
+        keys: Sequence[str],
+        states: Sequence[State],
+        bodies: Sequence[Mapping[str, Json]],
+        note: TicketNote | None = None,
+    ) -> None:
+        for key, state in zip(keys, states, strict=True):
+            self._ledger.check(key, state)
+        offsets = self._out.settle(*bodies)
+        if note is not None:
+            self._tickets.note(log_name(note.external_id), offsets.pop(0))
+        self._note(keys, states, offsets)
 
-    def _note(self, key: str, state: State, offset: int) -> None:
+    def _note(self, keys: Sequence[str], states: Sequence[State], offsets: Sequence[int]) -> None:
         # First what the file says now, then whether it is safe: a record stands there even if its fsync
         # fails.
-        self._ledger.move(key, CODES[state], offset)
+        for key, state, offset in zip(keys, states, offsets, strict=True):
+            self._ledger.move(key, CODES[state], offset)
         self._out.sync()
 
     def _open_run(self) -> str:
@@ -273,6 +326,11 @@ class ProgressLog:
 
     def _at(self) -> str:
         return records.timestamp(self._now())
+
+
+def _demand_outcome(outcome: Outcome) -> None:
+    if outcome.state in _NO_OUTCOMES:
+        raise ValueError(f"{outcome.state.value} is no outcome to record")
 
 
 def _unlock(fd: int) -> None:

@@ -8,7 +8,7 @@ one place that says what may stand in the log, so it is also here that addresses
 from __future__ import annotations
 
 from binascii import hexlify
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -16,7 +16,7 @@ from hashlib import sha256
 from bulkmsg import json_text
 from bulkmsg.message import Mode, log_name
 from bulkmsg.outcome import COUNTED, Outcome, State, without_addresses
-from bulkmsg.ports import Identity, Intent, RetryVerdict
+from bulkmsg.ports import Fate, Identity, Intent, RetryVerdict, TicketNote
 from bulkmsg.source import Json
 
 FORMAT = 1
@@ -176,16 +176,41 @@ def intent_body(run: str, at: str, intent: Intent) -> dict[str, Json]:
     }
     if intent.ticket_external_id is not None:
         body["ticket_external_id"] = log_name(intent.ticket_external_id)
+    if intent.ticket_content:
+        body["ticket_content"] = intent.ticket_content
+    if intent.thread:
+        body["thread"] = intent.thread
     return {**body, "external_id": log_name(intent.external_id)}
 
 
-def outcome_body(
-    run: str, at: str, key: str, attempt: int, content: str, outcome: Outcome, said_by: str = ""
-) -> dict[str, Json]:
+def ticket_body(run: str, at: str, note: TicketNote) -> dict[str, Json]:
     body: dict[str, Json] = {
-        **_about("outcome", run, at, key, attempt),
+        "record": "ticket",
+        "run": run,
+        "at": at,
+        "ticket_external_id": log_name(note.external_id),
+        "ticket_id": note.known.id,
+        "how": note.how.value,
+    }
+    return {**body, "ticket_content": note.known.content} if note.known.content else body
+
+
+def parts(bodies: Sequence[Mapping[str, Json]]) -> list[Mapping[str, Json]]:
+    """Records of one write, each saying which part of it it is; a record that is written alone says nothing.
+
+    `scan` argues from it what a crash in the middle of such a write may leave.
+    """
+    if len(bodies) == 1:
+        return list(bodies)
+    return [{**body, "part": number, "of": len(bodies)} for number, body in enumerate(bodies, 1)]
+
+
+def outcome_body(run: str, at: str, fate: Fate, said_by: str = "") -> dict[str, Json]:
+    outcome = fate.outcome
+    body: dict[str, Json] = {
+        **_about("outcome", run, at, fate.key, fate.attempt),
         "outcome": outcome.state.value,
-        "content": content,
+        "content": fate.content,
         "message_id": outcome.message_id,
         "ticket_id": outcome.ticket_id,
         "status": outcome.status or None,
@@ -200,7 +225,7 @@ def outcome_body(
 
 def learned_body(run: str, at: str, who: Identity, outcome: Outcome) -> dict[str, Json]:
     """An outcome of which this log holds no intent: it brings along what an intent would have said."""
-    body = {**outcome_body(run, at, who.key, 0, who.content, outcome), "kind": who.kind.value}
+    body = {**outcome_body(run, at, Fate(who.key, 0, who.content, outcome)), "kind": who.kind.value}
     if who.ticket is not None:
         body["ticket_id"] = who.ticket
     if who.ticket_external_id is not None:

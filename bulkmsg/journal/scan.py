@@ -2,22 +2,25 @@
 
 Only reads. Cutting the tail and appending belong to `log`, locks and files to `files`.
 
-Why a torn tail may be cut. A request leaves only after fsync of its intent came back, so an intent that may
+Why a torn tail may be cut. A request leaves only after fsync of its intents came back, so an intent that may
 have left was once whole on the disk, newline included, and so was every record before it. The next record is
-written only after that. So a crash tears nothing but the one record whose fsync had not come back: a torn
-intent never left, and a torn outcome or retry leaves its intent, which is looked up. What is cut therefore
-has to be such a record and nothing else:
+written only after that. So a crash tears nothing but the one write whose fsync had not come back: a torn
+intent never left, and a torn outcome or retry leaves its intent, which is looked up. That holds for each record
+of a write of many, as those of one thread are. What is cut therefore has to be such a write and nothing else:
 
   - bytes without a newline at the very end that do not begin with a whole record: a write that was cut short;
   - the same with zeroes in it, also before a surviving newline: blocks that were allocated and never filled.
     Such zeroes come in runs, up to the end of a sector. One zero alone is no such thing, it may be a flipped
-    bit.
+    bit;
+  - of a write of many, whatever stands behind such zeroes, if all of it is of that write: its records say which
+    part they are of how many (`part`, `of`), so one that is of another write, or a first part where something
+    stands before it, tells that the zeroes are damage.
 
-A whole record at the very end is never cut. Where just its newline is missing, or one other byte or zeroes
-stand in its place, it is kept and its newline is written again: it may be an intent that has left. A whole
-record with anything more behind it, bytes in which a second record begins, and an unsound line with its
-newline and without such zeroes cannot come from a torn write. That is damage, as is anything unsound before
-the end, and then nothing is cut, because nothing says what is missing.
+A whole record at the very end is never cut, unless such zeroes stand before it in its own write. Where just its
+newline is missing, or one other byte or zeroes stand in its place, it is kept and its newline is written again: it
+may be an intent that has left. A whole record with anything more behind it, bytes in which a second record begins,
+and an unsound line with its newline and without such zeroes cannot come from a torn write. That is damage, as is
+anything unsound before the end, and then nothing is cut, because nothing says what is missing.
 
 After a failed fsync several outcomes may stand there unsafe. If they are then lost, more than a tail is torn,
 and the log is refused: late, but nothing is sent twice.
@@ -39,6 +42,7 @@ from bulkmsg.journal.records import CHAIN_START, FORMAT, MAX_LINE, decode, find_
 from bulkmsg.source import Json
 
 _SECTOR = 512
+_LONGEST_WRITE = 2_000_000  # bytes; 500 records of a thread, each below 4 kB
 _ZEROES = b"\0" * 8
 _BEGINNING = b'{"record":'
 _DAMAGE_HINT = (
@@ -117,7 +121,10 @@ def _records(stream: BinaryIO, begun: Scan, name: str) -> Scan:
 def _tail(line: bytes, stream: BinaryIO, sound: Scan, number: int, name: str) -> Scan:
     """Judge the first line that is not whole."""
     whole = find_record(line, sound.last_sum)
-    if _BEGINNING in line[1:] or not _only_zeroes(stream):
+    behind = _Behind(stream)
+    if whole is None and _holed(line, sound.end) and _is_torn_write(line, behind, sound):
+        return sound
+    if _BEGINNING in line[1:] or not behind.only_zeroes:
         _damaged(name, number)
     if whole is not None:
         return _unended(whole, line[len(whole) - 1 :], sound, number, name)
@@ -141,12 +148,63 @@ def _has_unfilled_block(line: bytes, start: int) -> bool:
     return _ZEROES in line or (leading > 0 and (start + leading) % _SECTOR == 0)
 
 
-def _only_zeroes(stream: BinaryIO) -> bool:
-    """Whether nothing but zeroes stands in the rest of the stream."""
-    while chunk := stream.read(MAX_LINE):
-        if chunk.strip(b"\0"):
+class _Behind:
+    """What stands behind a line, read once, and kept only as far as a torn write can reach."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self.lines: list[bytes] = []
+        self.only_zeroes, self.too_much = True, False
+        size = 0
+        while line := stream.readline(MAX_LINE):
+            self.only_zeroes = self.only_zeroes and not line.strip(b"\0")
+            size += len(line)
+            self.too_much = size > _LONGEST_WRITE
+            if self.too_much and not self.only_zeroes:
+                return
+            if not self.too_much:
+                self.lines.append(line)
+
+
+def _is_torn_write(line: bytes, behind: _Behind, sound: Scan) -> bool:
+    """Whether the first line that is not whole, in which blocks were never filled, and all behind it can be what is
+    left of one write of many records."""
+    pieces = [piece for each in (line, *behind.lines) for piece in _split_at_zeroes(each)]
+    if behind.too_much or all(b"\0" in piece for piece in pieces):
+        return False
+    low, of = sound.fold.last_part
+    if low == of:
+        low, of = 0, 0  # that write is whole: this is another
+    before = b""
+    for number, piece in enumerate(pieces):
+        last = number == len(pieces) - 1
+        if b"\0" in piece or (last and not piece.endswith(b"\n")):
+            low, before = low + 1, b""  # it hides that part at least
+            continue
+        here = _part(piece, before)
+        if here is None or here[0] <= low or (before and here[0] != low + 1) or (of and here[1] != of):
+            return False
+        (low, of), before = here, piece
+        if (low == of) is not last:
             return False
     return True
+
+
+def _split_at_zeroes(line: bytes) -> tuple[bytes, ...]:
+    """A line in pieces: a record that begins right behind zeroes, where a sector began with it, is one by itself."""
+    at = line.rfind(b"\0") + 1
+    return (line[:at], line[at:]) if at and line.startswith(_BEGINNING, at) else (line,)
+
+
+def _part(line: bytes, before: bytes) -> tuple[int, int] | None:
+    """Which part of a write a whole line is, and of how many; None if it is no such line, or does not follow."""
+    record = (decode(line, sum_of(before)) if before else _any_object(line)) or {}
+    part, of = record.get("part"), record.get("of")
+    return (part, of) if type(part) is int and type(of) is int else None
+
+
+def _holed(line: bytes, start: int) -> bool:
+    """Whether zeroes stand in it as blocks leave them that were never filled."""
+    return b"\0" in line and _has_unfilled_block(line, start)
 
 
 def _header(line: bytes, name: str) -> dict[str, Json]:

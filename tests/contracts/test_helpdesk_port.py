@@ -10,17 +10,17 @@ from typing import Any
 
 import pytest
 
-from bulkmsg import delivery
-from bulkmsg.delivery import Look, Sight, Sighting
 from bulkmsg.gorgias import wire
 from bulkmsg.gorgias.client import GorgiasClient
-from bulkmsg.message import log_name
-from bulkmsg.ports import Contact, Helpdesk
-from bulkmsg.retry import Verdict, judge
+from bulkmsg.looking import Look, Sight, Sighting, find_messages, look_for
+from bulkmsg.message import Message, log_name
+from bulkmsg.parcel import final_bytes
+from bulkmsg.ports import Contact, Helpdesk, Reply
+from bulkmsg.retry import Judgement, Verdict, judge
 from bulkmsg.sandbox.server import Sandbox
 from bulkmsg.sandbox.settings import SandboxSettings
 from bulkmsg.settings import Credentials
-from tests.fakes import FakeHelpdesk, message, new_ticket
+from tests.fakes import FakeHelpdesk, home_of, message, new_ticket, thread
 
 PERSON: dict[str, Any] = {
     "sender": {"email": "jane@example.com"},
@@ -53,7 +53,14 @@ def play(member: str, test: Callable[[Helpdesk], Awaitable[None]]) -> None:
     asyncio.run(go())
 
 
-async def see(helpdesk: Helpdesk, search: Any) -> Sighting:
+async def post(helpdesk: Helpdesk, *items: Message) -> tuple[Reply, Judgement]:
+    """Create a message in its ticket, or a new ticket with its messages."""
+    ticket = home_of(items[0])
+    reply = await helpdesk.call(wire.create(ticket, final_bytes(items, ticket)))
+    return reply, judge(reply, items, ticket)
+
+
+async def see(helpdesk: Helpdesk, search: Any) -> list[Sighting]:
     answer: object = None
     try:
         while True:
@@ -61,7 +68,7 @@ async def see(helpdesk: Helpdesk, search: Any) -> Sighting:
             assert isinstance(step, Look)
             answer = await helpdesk.call(step.request)
     except StopIteration as end:
-        found: Sighting = end.value
+        found: list[Sighting] = end.value
         return found
 
 
@@ -69,25 +76,38 @@ async def see(helpdesk: Helpdesk, search: Any) -> Sighting:
 def test_a_created_message_is_answered_with_its_ids_and_can_be_found(member: str) -> None:
     async def test(helpdesk: Helpdesk) -> None:
         item = message(1, ticket=7, **PERSON)
-        reply = await helpdesk.call(wire.create(item))
-        told = judge(reply, item)
+        reply, told = await post(helpdesk, item)
         assert (reply.contact, told.verdict, told.ticket_id) == (Contact.ANSWERED, Verdict.CREATED, 7)
-        assert told.echo == item.external_id
-        seen = await see(helpdesk, delivery.look_for(item, Random(1)))
-        assert (seen.sight, seen.ids) == (Sight.FOUND, (told.message_id,))
+        assert told.echoed
+        (seen,) = await see(helpdesk, look_for([item], None, Random(1)))
+        assert (seen.sight, seen.ids) == (Sight.FOUND, told.ids)
 
     play(member, test)
 
 
 @pytest.mark.parametrize("member", MEMBERS)
-def test_a_new_ticket_is_answered_with_its_ids_and_can_be_found(member: str) -> None:
+@pytest.mark.parametrize("count", [1, 3, 120])
+def test_a_new_ticket_is_answered_with_the_ids_of_all_its_messages_and_can_be_found(member: str, count: int) -> None:
     async def test(helpdesk: Helpdesk) -> None:
-        item = new_ticket(3, **PERSON)
-        told = judge(await helpdesk.call(wire.create(item)), item)
-        assert told.verdict is Verdict.CREATED
-        assert told.echo == delivery.message_echo(item)
-        seen = await see(helpdesk, delivery.look_for(item, Random(1)))
-        assert (seen.sight, seen.tickets) == (Sight.FOUND, (told.ticket_id,))
+        items = thread(3, count, **PERSON)
+        _, told = await post(helpdesk, *items)
+        assert (told.verdict, told.echoed, len(told.ids)) == (Verdict.CREATED, True, count)
+        seen = await see(helpdesk, look_for(items, None, Random(1)))
+        assert [(each.sight, each.ids, each.tickets) for each in seen] == [
+            (Sight.FOUND, (number,), (told.ticket_id,)) for number in told.ids
+        ]
+
+    play(member, test)
+
+
+@pytest.mark.parametrize("member", MEMBERS)
+def test_of_a_new_ticket_the_messages_that_are_missing_are_told_from_those_that_are_there(member: str) -> None:
+    async def test(helpdesk: Helpdesk) -> None:
+        items = thread(3, 4, **PERSON)
+        _, told = await post(helpdesk, *items[:2])
+        seen = await see(helpdesk, look_for(items, None, Random(1)))
+        assert [each.sight for each in seen] == [Sight.FOUND] * 2 + [Sight.ABSENT] * 2
+        assert {each.tickets for each in seen} == {(told.ticket_id,)}
 
     play(member, test)
 
@@ -95,9 +115,9 @@ def test_a_new_ticket_is_answered_with_its_ids_and_can_be_found(member: str) -> 
 @pytest.mark.parametrize("member", MEMBERS)
 def test_what_was_never_sent_is_absent(member: str) -> None:
     async def test(helpdesk: Helpdesk) -> None:
-        await helpdesk.call(wire.create(message(1, ticket=7, **PERSON)))
+        await post(helpdesk, message(1, ticket=7, **PERSON))
         for item in (message(2, ticket=7, **PERSON), new_ticket(9, **PERSON)):
-            seen = await see(helpdesk, delivery.look_for(item, Random(1)))
+            (seen,) = await see(helpdesk, look_for([item], None, Random(1)))
             assert seen.sight is Sight.ABSENT
 
     play(member, test)
@@ -107,8 +127,8 @@ def test_what_was_never_sent_is_absent(member: str) -> None:
 def test_nothing_is_deduplicated_and_both_are_found(member: str) -> None:
     async def test(helpdesk: Helpdesk) -> None:
         item = message(1, ticket=7, **PERSON)
-        ids = [judge(await helpdesk.call(wire.create(item)), item).message_id for _ in range(2)]
-        seen = await see(helpdesk, delivery.look_for(item, Random(1)))
+        ids = [(await post(helpdesk, item))[1].ids[0] for _ in range(2)]
+        (seen,) = await see(helpdesk, look_for([item], None, Random(1)))
         assert sorted(seen.ids) == sorted(number for number in ids if number)
 
     play(member, test)
@@ -118,8 +138,8 @@ def test_nothing_is_deduplicated_and_both_are_found(member: str) -> None:
 def test_a_long_thread_is_read_to_its_end(member: str) -> None:
     async def test(helpdesk: Helpdesk) -> None:
         for number in range(205):
-            await helpdesk.call(wire.create(message(number, ticket=7, **PERSON)))
-        seen = await see(helpdesk, delivery.find_message(7, log_name("x-204"), Random(1)))
+            await post(helpdesk, message(number, ticket=7, **PERSON))
+        (seen,) = await see(helpdesk, find_messages(7, [log_name("x-204")], Random(1)))
         assert seen.sight is Sight.FOUND
 
     play(member, test)

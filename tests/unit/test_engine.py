@@ -59,6 +59,7 @@ class Case:
         self.concurrency: int = options.pop("concurrency", 8)
         self.ends: Callable[[float], tuple[Deadline, ...]] = options.pop("ends", lambda now: ())
         self.looked: bool = options.pop("looked", False)
+        self.update_tickets: bool = options.pop("update_tickets", False)
         self.sink = Silence()
         self.halt: Halt | None = None
         self.seconds = 0.0
@@ -85,6 +86,7 @@ class Case:
             ErrorTally(self.errors, len(self.messages)),
             self.on_rejection,
             self.looked,
+            update_tickets=self.update_tickets,
         )
         started = asyncio.get_running_loop().time()
         self.halt = await self.engine.run(iter(self.messages))
@@ -451,7 +453,7 @@ def test_stopping_while_a_message_in_doubt_waits_records_it_as_in_doubt() -> Non
 
 def test_an_outcome_that_cannot_be_recorded_counts_as_in_doubt() -> None:
     class Full(FakeJournal):
-        def outcome(self, *args: Any) -> None:
+        def outcomes(self, *args: Any) -> None:
             raise LogUnusable("no space left", "make room")
 
     case = play(Case(FakeHelpdesk(), batch(4, tickets=1), journal=Full()).run())
@@ -474,7 +476,7 @@ def test_a_message_that_was_tried_again_and_did_not_leave_is_counted_as_pending(
 
 def test_a_retry_that_cannot_be_recorded_counts_as_in_doubt() -> None:
     class Full(FakeJournal):
-        def retry(self, *args: Any) -> None:
+        def retries(self, *args: Any) -> None:
             raise LogUnusable("no space left", "make room")
 
     helpdesk = FakeHelpdesk(tricks=[answers(429, retry_after="1")])

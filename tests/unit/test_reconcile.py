@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bulkmsg.delivery import Look, Pause, Refusal, Sight
+from bulkmsg.looking import Look, Pause, Refusal, Sight
 from bulkmsg.message import Kind, Message, derive_external_id
 from bulkmsg.ports import Contact, Reply
 from bulkmsg.reconcile import Reading, Wanted, generated_ids, read_lane, wanted
@@ -99,10 +99,10 @@ def test_an_id_with_an_address_is_recognised_though_logs_hold_its_hash() -> None
 
 def test_a_new_ticket_is_searched_for_by_the_id_it_was_sent_with() -> None:
     one = wanted(new_ticket(1))
-    seen, asked = read([one], page({"id": 7, "external_id": "t-1"}), answer(200, {"id": 7, "messages": [{"id": 70}]}))
+    seen, asked = read([one], page({"id": 7, "external_id": "t-1"}), page(item(70, "x-1")))
     sighting = seen.sighting(one)
     assert (sighting.sight, sighting.ids, sighting.tickets) == (Sight.FOUND, (70,), (7,))
-    assert asked == ["/api/tickets", "/api/tickets/7"]
+    assert asked == ["/api/tickets", "/api/messages"]
 
 
 def test_of_a_ticket_id_that_is_only_known_as_a_hash_nothing_is_asked() -> None:

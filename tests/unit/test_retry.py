@@ -54,7 +54,7 @@ def reply(status: int, body: Any = None, *, is_json: bool = True, **fields: Any)
     ],
 )
 def test_each_answer_has_one_meaning(answer: Reply, verdict: Verdict) -> None:
-    assert judge(answer, message(1)).verdict is verdict
+    assert judge(answer, [message(1)], 1).verdict is verdict
 
 
 STORED = [{"url": "https://f.example/12", "name": "12.pdf", "content_type": "application/pdf", "size": 5}]
@@ -88,13 +88,13 @@ def test_each_answer_to_an_upload_has_one_meaning(answer: Reply, verdict: Verdic
 
 
 def test_a_merged_ticket_names_the_surviving_one() -> None:
-    told = judge(reply(301, {}, location="/api/tickets/98765"), message(1))
+    told = judge(reply(301, {}, location="/api/tickets/98765"), [message(1)], 1)
     assert "98765" in told.error
 
 
 def test_a_new_ticket_tells_the_ids_of_the_ticket_and_its_message() -> None:
-    told = judge(reply(201, {"id": 9, "external_id": "t-1", "messages": [{"id": 10}]}), new_ticket(1))
-    assert (told.ticket_id, told.message_id, told.echo) == (9, 10, "t-1")
+    told = judge(reply(201, {"id": 9, "external_id": "t-1", "messages": [{"id": 10}]}), [new_ticket(1)], None)
+    assert (told.ticket_id, told.ids, told.echoed) == (9, (10,), True)
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,12 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
-from bulkmsg import delivery, engine
-from bulkmsg.delivery import Policy, Sight, Sighting
+from bulkmsg import courier, delivery, looking
+from bulkmsg.courier import Courier
+from bulkmsg.delivery import Policy
 from bulkmsg.desk import Desk
-from bulkmsg.engine import Engine
 from bulkmsg.gorgias import wire
-from bulkmsg.message import Message
+from bulkmsg.looking import Look, Pause, Sight, Sighting
 from bulkmsg.outcome import Outcome, Standing, State
 from bulkmsg.ports import Contact, Reply, Request
 from tests.simulation.mistakes.register import mistake, swap
@@ -35,26 +35,27 @@ def _look_at_once(stack: ExitStack) -> None:
 
 
 def _settle_with(stack: ExitStack, change: Callable[[Policy], Policy]) -> None:
-    def settle(message: Message, policy: Policy, *rest: Any, **named: Any) -> Any:
-        return (yield from real(message, change(policy), *rest, **named))
+    def settle(case: Any, *rest: Any, **named: Any) -> Any:
+        return (yield from real(replace(case, policy=change(case.policy)), *rest, **named))
 
     real = swap(stack, delivery, "_settle", settle)
 
 
 @mistake("one look: the second look is left out")
 def _one_look(stack: ExitStack) -> None:
-    def settle(message: Message, policy: Policy, *rest: Any, **named: Any) -> Any:
+    def settle(case: Any, *rest: Any, **named: Any) -> Any:
         looks = 0
-        talk = real(message, policy, *rest, **named)
+        talk = real(case, *rest, **named)
         answer = None
         while True:
             try:
                 step = talk.send(answer)
             except StopIteration as end:
                 return end.value
-            looks += isinstance(step, delivery.Pause) and step.seconds == policy.settle
+            looks += isinstance(step, Pause) and step.seconds == case.policy.settle
             if looks > 1:
-                return None if policy.resends(message.kind) else Outcome(State.IN_DOUBT)
+                resends = all(case.policy.resends(message.kind) for message in case.messages)
+                return None if resends else case.all(Outcome(State.IN_DOUBT))
             answer = yield step
 
     real = swap(stack, delivery, "_settle", settle)
@@ -70,8 +71,8 @@ def _first_page(stack: ExitStack) -> None:
 
 
 def _seen(stack: ExitStack, change: Callable[[Sighting], Sighting]) -> None:
-    def look_for(message: Message, random: Random) -> Any:
-        return change((yield from real(message, random)))
+    def look_for(*what: Any) -> Any:
+        return [change(each) for each in (yield from real(*what))]
 
     real = swap(stack, delivery, "look_for", look_for)
 
@@ -87,7 +88,7 @@ def _repeated_listing(stack: ExitStack) -> None:
         items = yield from real(request, random)
         return [] if items == "the listing repeats itself" else items
 
-    real = swap(stack, delivery, "_all_pages", all_pages)
+    real = swap(stack, looking, "_all_pages", all_pages)
 
 
 @mistake("a full page without a word of the next is the last")
@@ -101,20 +102,20 @@ def _full_page(stack: ExitStack) -> None:
 
 @mistake("absent without the ticket's own answer: nobody asks whether it was merged or deleted")
 def _no_own_answer(stack: ExitStack) -> None:
-    def find_message(ticket: int, logged: str, random: Random) -> Any:
-        talk = real(ticket, logged, random)
+    def find_messages(ticket: int, *what: Any) -> Any:
+        talk = real(ticket, *what)
         answer = None
         while True:
             try:
                 step = talk.send(answer)
             except StopIteration as end:
                 return end.value
-            if isinstance(step, delivery.Look) and step.request.path.startswith("/api/tickets/"):
+            if isinstance(step, Look) and step.request.path.startswith("/api/tickets/"):
                 answer = Reply(Contact.ANSWERED, 200, {"id": ticket}, True)
             else:
                 answer = yield step
 
-    real = swap(stack, delivery, "find_message", find_message)
+    real = swap(stack, looking, "find_messages", find_messages)
 
 
 @mistake("looking in another ticket")
@@ -140,8 +141,8 @@ def _hold_unheard(stack: ExitStack) -> None:
 
 @mistake("another external id for each attempt")
 def _new_ids(stack: ExitStack) -> None:
-    def create(message: Message) -> Request:
-        request: Request = real(message)
+    def create(ticket: int | None, payload: bytes) -> Request:
+        request: Request = real(ticket, payload)
         number = next(numbers)
         body = (request.body or b"").replace(b'"bulkmsg-', f'"bulkmsg-{number}-'.encode())
         return replace(request, body=body)
@@ -152,10 +153,10 @@ def _new_ids(stack: ExitStack) -> None:
 
 @mistake("stripped external ids are not noticed: looking is believed all the same")
 def _strip_unnoticed(stack: ExitStack) -> None:
-    async def trusts(self: Engine) -> bool:
+    async def trusts(self: Courier) -> bool:
         return True
 
-    swap(stack, Engine, "_trusts", trusts)
+    swap(stack, Courier, "_trusts", trusts)
 
 
 @mistake("no look one success back: a run that goes on believes the first absence")
@@ -163,4 +164,4 @@ def _no_look_back(stack: ExitStack) -> None:
     async def proves(created: Standing | None, desk: Desk, random: Random) -> bool:
         return True
 
-    swap(stack, engine, "proves", proves)
+    swap(stack, courier, "proves", proves)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
-from bulkmsg import delivery, engine, retry
+from bulkmsg import courier, delivery, retry
 from bulkmsg.message import Message
 from bulkmsg.ports import Contact, Reply, Request
 from bulkmsg.retry import Judgement, Verdict
@@ -16,11 +16,12 @@ from tests.simulation.mistakes.register import mistake, swap
 
 
 def _judged(stack: ExitStack, change: Callable[[Reply, Judgement], Judgement]) -> None:
-    def judge(reply: Reply, message: Message) -> Judgement:
-        return change(reply, real(reply, message))
+    def judge(reply: Reply, messages: Sequence[Message], ticket: int | None) -> Judgement:
+        told = change(reply, real(reply, messages, ticket))
+        return replace(told, ids=told.ids or (None,) * len(messages))
 
     real = retry.judge
-    for module in (retry, delivery, engine):
+    for module in (retry, delivery, courier):
         swap(stack, module, "judge", judge)
 
 

@@ -16,7 +16,7 @@ from bulkmsg.journal.append import Appender, Health
 from bulkmsg.journal.fold import Fold
 from bulkmsg.journal.log import ProgressLog
 from bulkmsg.outcome import Outcome, Standing, State
-from bulkmsg.ports import Reply, Request
+from bulkmsg.ports import Fate, Reply, Request
 from tests.simulation.mistakes.register import mistake, swap
 
 
@@ -63,20 +63,21 @@ def _name_unsafe(stack: ExitStack) -> None:
 
 @mistake("going on after the log failed: a record that cannot be written stops nothing")
 def _going_on(stack: ExitStack) -> None:
-    def intent(log: ProgressLog, given: Any) -> None:
+    def intents(log: ProgressLog, given: Any) -> None:
         try:
             real(log, given)
         except LogUnusable:
             return
 
-    real = swap(stack, ProgressLog, "intent", intent)
+    real = swap(stack, ProgressLog, "intents", intents)
 
 
 @mistake("outcome before the answer: created is written as soon as the request leaves")
 def _outcome_early(stack: ExitStack) -> None:
-    def intent(log: ProgressLog, given: Any) -> None:
+    def intents(log: ProgressLog, given: Any) -> None:
         real(log, given)
-        real_outcome(log, given.key, given.attempt, given.content, Outcome(State.CREATED, status=201))
+        early = Outcome(State.CREATED, status=201)
+        real_outcomes(log, [Fate(each.key, each.attempt, each.content, early) for each in given])
 
     def unless_told(method: Any) -> Any:
         def write(*args: Any) -> None:
@@ -85,21 +86,21 @@ def _outcome_early(stack: ExitStack) -> None:
 
         return write
 
-    real = swap(stack, ProgressLog, "intent", intent)
-    real_outcome = swap(stack, ProgressLog, "outcome", unless_told(ProgressLog.outcome))
-    swap(stack, ProgressLog, "retry", unless_told(ProgressLog.retry))
+    real = swap(stack, ProgressLog, "intents", intents)
+    real_outcomes = swap(stack, ProgressLog, "outcomes", unless_told(ProgressLog.outcomes))
+    swap(stack, ProgressLog, "retries", unless_told(ProgressLog.retries))
 
 
 @mistake("an attempt's number used again: each intent says it is the first")
 def _attempt_again(stack: ExitStack) -> None:
-    def intent(log: ProgressLog, given: Any) -> None:
-        real(log, replace(given, attempt=1))
+    def intents(log: ProgressLog, given: Any) -> None:
+        real(log, [replace(each, attempt=1) for each in given])
 
-    def outcome(log: ProgressLog, key: str, attempt: int, content: str, told: Outcome) -> None:
-        real_outcome(log, key, min(attempt, 1), content, told)
+    def outcomes(log: ProgressLog, fates: Any, *rest: Any) -> None:
+        real_outcomes(log, [replace(each, attempt=min(each.attempt, 1)) for each in fates], *rest)
 
-    real = swap(stack, ProgressLog, "intent", intent)
-    real_outcome = swap(stack, ProgressLog, "outcome", outcome)
+    real = swap(stack, ProgressLog, "intents", intents)
+    real_outcomes = swap(stack, ProgressLog, "outcomes", outcomes)
 
 
 @mistake("the newest attempt forgotten: after a crash an intent without an outcome counts as never sent")

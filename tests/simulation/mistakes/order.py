@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
-from random import Random
 from typing import Any
 
 from bulkmsg import delivery, engine, review
-from bulkmsg.delivery import Policy
 from bulkmsg.engine import Engine
+from bulkmsg.looking import Pause
 from bulkmsg.message import Message
 from bulkmsg.outcome import Outcome, Standing, State
+from bulkmsg.parcel import Parcel
 from bulkmsg.plan import Action
 from bulkmsg.plan import decide as real_decide
 from tests.simulation.mistakes.register import mistake, swap
@@ -18,8 +19,8 @@ from tests.simulation.mistakes.register import mistake, swap
 
 @mistake("no lanes: messages of one ticket leave side by side")
 def _no_lanes(stack: ExitStack) -> None:
-    def enqueue(self: Engine, name: str, message: Message) -> None:
-        real(self, f"{name}/{message.key}", message)
+    def enqueue(self: Engine, name: str, parcel: Parcel) -> None:
+        real(self, f"{name}/{parcel.messages[0].key}", parcel)
 
     real = swap(stack, Engine, "_enqueue", enqueue)
 
@@ -42,16 +43,16 @@ def _doubt_skipped(stack: ExitStack) -> None:
 
 @mistake("failed without a last look: attempts are used up and the last of them stored the message")
 def _failed_unseen(stack: ExitStack) -> None:
-    def deliver(message: Message, standing: Standing, policy: Policy, random: Random) -> Any:
-        talk = real(message, standing, policy, random)
+    def deliver(messages: Sequence[Message], *rest: Any) -> Any:
+        talk = real(messages, *rest)
         answer, posts = None, 0
         while True:
             try:
                 step = talk.send(answer)
             except StopIteration as end:
                 return end.value
-            if posts and isinstance(step, delivery.Pause) and "looking" in step.reason:
-                return Outcome(State.FAILED, error="no answer")
+            if posts and isinstance(step, Pause) and "looking" in step.reason:
+                return (Outcome(State.FAILED, error="no answer"),) * len(messages)
             answer = yield step
             posts += isinstance(step, delivery.Post)
 

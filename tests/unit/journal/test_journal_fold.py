@@ -214,7 +214,7 @@ def test_a_batch_name_with_an_address_is_known_by_its_hash(tmp_path: Path) -> No
 def test_a_log_is_a_journal(tmp_path: Path) -> None:
     log = begin(tmp_path / "log")
     journal: Journal = log
-    journal.intent(Intent("k", 1, intent_for("k").kind, "c0" * 8, "ab" * 16, None, "x", "t@example.com"))
+    journal.intents([Intent("k", 1, intent_for("k").kind, "c0" * 8, "ab" * 16, None, "x", "t@example.com")])
     log.close()
     assert log.fold.size == 0
     assert [key for key, _ in read_fold(tmp_path / "log").doubtful()] == ["k"]
