@@ -47,6 +47,7 @@ class RunArgs:
     retry_rejected: bool
     allow_changed: bool
     allow_removed: bool
+    update_tickets: bool
     max_errors: ErrorLimit | None
     max_duration: Stretch | None
     stop_at: Moment | None
@@ -82,6 +83,9 @@ class RunArgs:
 @option("--retry-rejected", is_flag=True, help="Send rejected messages again although they are as they were.")
 @option("--allow-changed", is_flag=True, help="Go on although sent messages were changed; they stay as they were sent.")
 @option("--allow-removed", is_flag=True, help="Go on although sent messages were taken out of the batch.")
+@option(
+    "--update-tickets", is_flag=True, help="Send changed fields of tickets that are there, such as status and tags."
+)
 @option("--rebuild-log", is_flag=True, help="Read a lost or damaged progress log back from the helpdesk, then go on.")
 @option(
     "--max-errors",

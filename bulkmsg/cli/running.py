@@ -139,6 +139,7 @@ def _options(args: RunArgs, base_url: str | None, credentials: Credentials | Non
         stop_at=args.stop_at,
         on_rejection=OnRejection(args.on_rejection),
         takeover=args.takeover,
+        update_tickets=args.update_tickets,
         flags=args.flags,
     )
 
@@ -184,6 +185,10 @@ def _announce(args: RunArgs, prepared: Prepared, terminal: Terminal) -> None:
         time = text.about(spoken_duration(seconds_for(found.requests, rate)))
         terminal.say(f"to do: {count(number, 'message')}{looks}; {time} at {rate_words(rate)}")
         terminal.say(*_attached(prepared.survey))
+    if found.changed_tickets:
+        differ = count(found.changed_tickets, "ticket differs", "tickets differ")
+        then = "these are sent" if args.update_tickets else "these are left; --update-tickets sends them"
+        terminal.say(f"{differ} in status, tags or other fields from what was sent: {then}")
     terminal.say(*_latest_end(args), *_who_is_mailed(args, prepared))
     terminal.say(f"progress log: {prepared.path}")
 
@@ -288,8 +293,18 @@ def _details(args: RunArgs, batch: BatchFile, result: RunResult) -> Iterator[str
             "and takes your word for what it cannot find"
         )
     yield from text.duplicates(result.duplicates)
+    yield from _tickets(result)
     if result.more_possible is not None and not args.sandbox:
         yield f"the account allows more: {rate_words(result.more_possible)}; --rate held this run back"
+
+
+def _tickets(result: RunResult) -> Iterator[str]:
+    if result.tickets_updated:
+        yield f"updated: {count(result.tickets_updated, 'ticket')} got the fields that were changed in the batch"
+    for external_id, ticket, why in result.tickets_refused[:_TROUBLES_SHOWN]:
+        yield f"not updated: ticket {ticket} ({visible(external_id)}): {visible(why)}"
+    if len(result.tickets_refused) > _TROUBLES_SHOWN:
+        yield f"not updated: {len(result.tickets_refused) - _TROUBLES_SHOWN:,} tickets more"
 
 
 def _first_troubles(batch: BatchFile, result: RunResult, most: int) -> list[Trouble]:
