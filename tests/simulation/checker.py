@@ -23,6 +23,7 @@ def after_run(
     yield from _nothing_twice(desk)
     yield from _order(world, desk)
     yield from _no_second_post(world, desk)
+    yield from _one_ticket_each(world, desk)
     if world.alone and desk.overruns:
         yield "the account's limit was overrun, and nobody else was sending"
     if report.results is None:
@@ -57,15 +58,27 @@ def _order(world: World, desk: SimHelpdesk) -> Iterator[str]:
 
 def _no_second_post(world: World, desk: SimHelpdesk) -> Iterator[str]:
     by_text: dict[str, list[Post]] = defaultdict(list)
+    external_ids: dict[str, set[str]] = defaultdict(set)
     for post in desk.posts:
-        by_text[post.text].append(post)
+        for text, external_id in zip(post.texts, post.external_ids, strict=True):
+            by_text[text].append(post)
+            external_ids[text].add(external_id)
     entries = {entry.text: entry for entry in world.entries}
     for text, posts in by_text.items():
         for earlier in posts[:-1]:
             if not _may_follow(world, entries[text], earlier):
                 yield f"{text!r} was posted again after an attempt that was answered: {earlier.told or 'nothing'}"
-        if len({post.external_id for post in posts}) > 1:
+        if len(external_ids[text]) > 1:
             yield f"{text!r} was posted under several external ids"
+
+
+def _one_ticket_each(world: World, desk: SimHelpdesk) -> Iterator[str]:
+    """The messages of a new ticket stand in one ticket, however they came there."""
+    for name, entries in world.threads.items():
+        texts = {entry.text for entry in entries}
+        homes = {item.ticket for item in desk.stored if item.text in texts}
+        if len(homes) > 1:
+            yield f"the messages of {name} stand in {len(homes)} tickets"
 
 
 def _may_follow(world: World, entry: Entry, earlier: Post) -> bool:
@@ -82,8 +95,9 @@ def _results(world: World, desk: SimHelpdesk, report: Report) -> Iterator[str]:
     told = defaultdict(set)
     left: Counter[str] = Counter()
     for post in desk.posts:
-        told[post.text].add(post.told)
-        left[post.text] += 1
+        for text in post.texts:
+            told[text].add(post.told)
+            left[text] += 1
     if set(report.results) != {entry.key for entry in world.entries}:
         yield "the results are not those of the batch's entries"
         return
@@ -154,7 +168,8 @@ def at_the_end(world: World, desk: SimHelpdesk, report: Report) -> Iterator[str]
     blocked: set[int | str] = set()
     told = defaultdict(set)
     for post in desk.posts:
-        told[post.text].add(post.told)
+        for text in post.texts:
+            told[text].add(post.told)
     for entry in world.entries:
         state = report.results[entry.key]["outcome"]
         if state == "created":
@@ -177,7 +192,11 @@ def _may_stay_in_doubt(world: World, entry: Entry, there: set[str]) -> bool:
     """Where external ids do not come back, where the ticket is gone, and where what is absent is held."""
     if world.strip or world.merge or world.delete:
         return True
-    return entry.text not in there and not world.resends(entry)
+    if entry.text in there:
+        return False
+    # A new ticket is not opened again without those of its messages that may not be sent again.
+    together = world.threads.get(entry.ticket, [entry]) if isinstance(entry.ticket, str) else [entry]
+    return not all(world.resends(each) for each in together)
 
 
 def twice_and_lost(world: World, desk: SimHelpdesk, last: Report) -> tuple[int, int]:

@@ -31,6 +31,7 @@ FAULTS = (
     "refused",
     "lost request",
     "lost answer",
+    "part stored",
     "late commit",
     "5xx before",
     "5xx after",
@@ -54,11 +55,12 @@ class Points:
 
 
 def small(fault: str, mode: str) -> World:
-    """Two messages of a ticket that is there, and one that opens its own."""
+    """Two messages of a ticket that is there, and two that open their own together."""
     entries = (
         Entry("m0", "outgoing", 101, "text of m0"),
         Entry("m1", "incoming", 101, "text of m1"),
         Entry("m2", "outgoing", "new-0", "text of m2"),
+        Entry("m3", "incoming", "new-0", "text of m3"),
     )
     fair = calm(replace(world(0), mode=mode, in_doubt=None, settle=6.0, timeout=2.0, entries=entries, limit=80, page=1))
     fair = replace(fair, strangers=1, style="cursor", newest=False, concurrency=8, runs=1)

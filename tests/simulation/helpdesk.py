@@ -27,15 +27,16 @@ class Post:
     """One creating request, as the helpdesk knows it.
 
     Args:
+        texts, external_ids: those of its messages, of which a new ticket may have many.
         told: what the answer that reached the tool said: created, rejected, refused (surely not processed) or doubt;
             "" when none reached it, since it died or gave up.
         run: the number of the run that sent it.
     """
 
     number: int
-    text: str
+    texts: tuple[str, ...]
     ticket: str
-    external_id: str
+    external_ids: tuple[str, ...]
     at: float
     run: int
     told: str = ""
@@ -136,7 +137,7 @@ class SimHelpdesk:
             fate = replace(fate, after=self.world.timeout)
         self._note(now, f"{request.method} {_where(request)}: {fate.told}")
         if fate.stored is not None and post is not None:
-            self._store_later(post, request, now + fate.stored, now)
+            self._store_later(post, request, now + fate.stored, now, fate.keep)
         where = post.ticket if post is not None else ""
         try:
             self.doom.step(f"while {request.method} {request.path} is under way")
@@ -161,11 +162,12 @@ class SimHelpdesk:
     def _arrive(self, request: Request, now: float) -> Post:
         body = json.loads(request.body or b"{}")
         new = request.path == "/api/tickets"
-        inner = body["messages"][0] if new else body
+        inner = body["messages"] if new else [body]
         ticket = f"+{body['external_id']}" if new else request.path.split("/")[3]
         if self.disk_is_bad():
             self.wrongs.append("a message left after the progress log could not be written")
-        post = Post(len(self.posts), inner["body_text"], ticket, inner["external_id"], now, self.run)
+        texts = tuple(each["body_text"] for each in inner)
+        post = Post(len(self.posts), texts, ticket, tuple(each["external_id"] for each in inner), now, self.run)
         self.posts.append(post)
         self._flying[ticket] = self._flying.get(ticket, 0) + 1
         if self._flying[ticket] > 1:
@@ -178,7 +180,11 @@ class SimHelpdesk:
         share, kinds = (self.world.trouble, self.world.posts) if post else (self.world.read_trouble, self.world.reads)
         if post is None and self.world.reads_later and not self.posts:
             share = 0.0
-        if post is not None and self.world.once and any(each.text == post.text for each in self.posts[: post.number]):
+        if (
+            post is not None
+            and self.world.once
+            and any(set(each.texts) & set(post.texts) for each in self.posts[: post.number])
+        ):
             share = 0.0
         kind = self.random.choice(kinds) if kinds and self.random.random() < share else ""
         if kind == "refused":
@@ -222,7 +228,11 @@ class SimHelpdesk:
         number = self._next  # which it gets, since it is stored at once
         body = json.loads(request.body or b"{}")
         if request.path == "/api/tickets":
-            shown = {"id": 5000 + number, "external_id": self.kept(body["external_id"]), "messages": [{"id": number}]}
+            inner = [
+                {"id": number + place, "external_id": self.kept(each["external_id"])}
+                for place, each in enumerate(body["messages"])
+            ]
+            shown = {"id": 5000 + number, "external_id": self.kept(body["external_id"]), "messages": inner}
         else:
             ticket = int(request.path.split("/")[3])
             shown = {"id": number, "ticket_id": ticket, "external_id": self.kept(body["external_id"])}
@@ -234,20 +244,20 @@ class SimHelpdesk:
             return None
         return external_id[:5] if self.world.strip == "cut" else external_id
 
-    def _store_later(self, post: Post, request: Request, at: float, now: float) -> None:
+    def _store_later(self, post: Post, request: Request, at: float, now: float, keep: int | None) -> None:
         body = json.loads(request.body or b"{}")
         new = request.path == "/api/tickets"
         shown_after = self.world.lag * self.random.choice((1.0, 1.0, self.random.random()))
 
         def store(now: float) -> None:
-            number, self._next = self._next, self._next + 1
-            ticket = 5000 + number if new else int(post.ticket)
+            ticket = 5000 + self._next if new else int(post.ticket)
             if ticket in self.gone:
                 ticket = 900 if self.gone[ticket] == "merged" else -1
             own = self.kept(body["external_id"]) if new else None
-            kept = self.kept(post.external_id)
-            self.stored.append(Stored(number, ticket, post.text, kept, own, now, now + shown_after))
-            self._note(now, f"stored: {post.text} (request {post.number}) in ticket {ticket}")
+            for text, external_id in list(zip(post.texts, post.external_ids, strict=True))[:keep]:
+                number, self._next = self._next, self._next + 1
+                self.stored.append(Stored(number, ticket, text, self.kept(external_id), own, now, now + shown_after))
+                self._note(now, f"stored: {text} (request {post.number}) in ticket {ticket}")
 
         self._coming.append((at, post.number, store))
         self._coming.sort(key=lambda each: each[:2])
@@ -273,11 +283,8 @@ class SimHelpdesk:
 
     def _list_tickets(self, query: dict[str, str], now: float) -> Reply:
         wanted = query["external_id"]
-        items = [
-            {"id": item.ticket, "external_id": item.ticket_external_id}
-            for item in self.stored
-            if item.ticket_external_id == wanted and item.shown_at <= now
-        ]
+        found = [item.ticket for item in self.stored if item.ticket_external_id == wanted and item.shown_at <= now]
+        items = [{"id": ticket, "external_id": wanted} for ticket in dict.fromkeys(found)]
         return self._page(items, query)
 
     def _page(self, items: list[dict[str, Any]], query: dict[str, str]) -> Reply:
@@ -311,8 +318,8 @@ class SimHelpdesk:
 def _where(request: Request) -> str:
     if request.body:
         body = json.loads(request.body)
-        inner = body.get("messages", [body])[0]
-        return f"{request.path} {inner['body_text']}"
+        texts = [each["body_text"] for each in body.get("messages", [body])]
+        return f"{request.path} {', '.join(texts)}"
     extra = " ".join(f"{name}={value}" for name, value in request.query if name in ("ticket_id", "cursor", "page"))
     return f"{request.path} {extra}".strip()
 

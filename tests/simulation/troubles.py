@@ -6,6 +6,7 @@ or doubt.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from email.utils import format_datetime
@@ -59,6 +60,13 @@ def _late_commit(desk: SimHelpdesk, request: Request, now: float) -> Fate:
         late = settle * desk.random.uniform(1.0, 30.0)
     reply = _TIMEOUT if gives_up == desk.world.timeout else _LOST
     return Fate("doubt", reply, gives_up, gives_up + late if _exists(desk, request) else None)
+
+
+def _part_stored(desk: SimHelpdesk, request: Request, now: float) -> Fate:
+    """A new ticket is there with some of its messages, and the answer is lost."""
+    stored = 0.0 if _exists(desk, request) else None
+    many = len(json.loads(request.body or b"{}").get("messages", [1]))
+    return Fate("doubt", _LOST, 0.1, stored, desk.random.randint(1, many))
 
 
 def _slow(desk: SimHelpdesk, request: Request, now: float) -> Fate:
@@ -123,6 +131,7 @@ _PORTAL = (Reply(Contact.ANSWERED, 200, None, False), Reply(Contact.ANSWERED, 20
 POSTS: dict[str, Trouble] = {
     "lost request": _doubt(_LOST, stored=False),
     "lost answer": _doubt(_LOST, stored=True),
+    "part stored": _part_stored,
     "late commit": _late_commit,
     "hang": _doubt(_TIMEOUT, stored=False, after=_HOUR),
     "hang after": _doubt(_TIMEOUT, stored=True, after=_HOUR),

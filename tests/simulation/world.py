@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
+from itertools import groupby
 from random import Random
 from typing import Any
 
@@ -15,6 +16,7 @@ POSTS = (
     "refused",
     "lost request",
     "lost answer",
+    "part stored",
     "late commit",
     "hang",
     "hang after",
@@ -141,11 +143,28 @@ class World:
         return self.others == 0
 
     def batch(self) -> bytes:
-        """The batch as JSON Lines."""
-        return b"".join(json.dumps(_line(self.mode, entry)).encode() + b"\n" for entry in self.entries)
+        """The batch as JSON Lines: the messages of a new ticket together on one line."""
+        lines = []
+        for ticket, entries in groupby(self.entries, key=lambda entry: entry.ticket):
+            messages = [_message(self.mode, entry) for entry in entries]
+            if isinstance(ticket, int):
+                lines += [{**message, "ticket_id": ticket} for message in messages]
+            else:
+                person = {"email": "jane@example.com"}
+                lines.append({"external_id": ticket, "subject": "s", "customer": person, "messages": messages})
+        return b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+
+    @property
+    def threads(self) -> dict[str, list[Entry]]:
+        """The entries of each new ticket."""
+        told: dict[str, list[Entry]] = {}
+        for entry in self.entries:
+            if isinstance(entry.ticket, str):
+                told.setdefault(entry.ticket, []).append(entry)
+        return told
 
 
-def _line(mode: str, entry: Entry) -> dict[str, Any]:
+def _message(mode: str, entry: Entry) -> dict[str, Any]:
     message: dict[str, Any] = {"type": entry.kind, "key": entry.key, "body_text": entry.text}
     if entry.kind == "internal-note":
         message |= {"sender": {"email": "anna@acme.example"}}
@@ -156,10 +175,7 @@ def _line(mode: str, entry: Entry) -> dict[str, Any]:
         message |= {"channel": "email", "sender": {"email": sender}, "source": {"from": source, "to": [target]}}
     if mode == "import":
         message |= {"sent_datetime": "2024-03-01T10:00:00Z"}
-    if isinstance(entry.ticket, int):
-        return {**message, "ticket_id": entry.ticket}
-    ticket = {"external_id": entry.ticket, "subject": "s", "messages": [message]}
-    return ticket if entry.kind == "incoming" else {**ticket, "customer": {"email": "jane@example.com"}}
+    return message
 
 
 def world(seed: int) -> World:
@@ -223,9 +239,10 @@ def world(seed: int) -> World:
 def _entries(random: Random) -> tuple[Entry, ...]:
     existing = [101 + number for number in range(random.choice((0, 1, 1, 2)))]
     new = [f"new-{number}" for number in range(random.choice((0, 1, 1, 2)) if existing else 2)]
-    tickets: list[int | str] = [ticket for ticket in existing for _ in range(random.choice((1, 2, 3)))]
-    tickets += new
-    random.shuffle(tickets)
+    blocks: list[list[int | str]] = [[ticket] for ticket in existing for _ in range(random.choice((1, 2, 3)))]
+    blocks += [[ticket] * random.choice((1, 1, 2, 3, 6)) for ticket in new]
+    random.shuffle(blocks)
+    tickets = [ticket for block in blocks for ticket in block]
     return tuple(
         Entry(f"m{number}", random.choice(KINDS), ticket, f"text of m{number}") for number, ticket in enumerate(tickets)
     )
