@@ -169,7 +169,7 @@ def _is_torn_write(line: bytes, behind: _Behind, sound: Scan) -> bool:
     """Whether the first line that is not whole, in which blocks were never filled, and all behind it can be what is
     left of one write of many records."""
     pieces = [piece for each in (line, *behind.lines) for piece in _split_at_zeroes(each)]
-    if behind.too_much or all(b"\0" in piece for piece in pieces):
+    if behind.too_much or len(pieces) == 1:
         return False
     low, of = sound.fold.last_part
     if low == of:
@@ -184,7 +184,7 @@ def _is_torn_write(line: bytes, behind: _Behind, sound: Scan) -> bool:
         if here is None or here[0] <= low or (before and here[0] != low + 1) or (of and here[1] != of):
             return False
         (low, of), before = here, piece
-        if (low == of) is not last:
+        if low == of and not last:
             return False
     return True
 

@@ -4,7 +4,7 @@ A folder is a family: `register` knows how to plant, each other file holds mista
 lists them with the number of seeds that each survives.
 """
 
-from tests.simulation.mistakes import log, again, answers, order, pace, telling  # isort: skip  # in the order of the list
+from tests.simulation.mistakes import log, again, answers, order, pace, telling, threads  # isort: skip  # in the order of the list
 from tests.simulation.mistakes.register import MISTAKES, planted
 
-__all__ = ["MISTAKES", "again", "answers", "log", "order", "pace", "planted", "telling"]
+__all__ = ["MISTAKES", "again", "answers", "log", "order", "pace", "planted", "telling", "threads"]
