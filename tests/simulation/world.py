@@ -196,6 +196,9 @@ def world(seed: int) -> World:
     rare = tuple(kind for kind in RARE_POSTS if random.random() < 0.15)
     early = random.random() < 0.06
     reads = tuple(kind for kind in READS if random.random() < 0.4)
+    parts = random.random() < 0.1  # a helpdesk that stores new tickets in part
+    if parts:
+        chosen, heavy = ("part stored", "lost answer"), 0.9
     if long or bad_reader:
         chosen, rare = ("lost answer",), ()
         reads = ("capped",) if long else (random.choice(("repeated page", "404", *READS)),)
