@@ -128,3 +128,39 @@ def test_messages_for_a_ticket_known_by_its_external_id_find_it_once(tmp_path: P
         assert done.returncode == 0, done.stderr
         assert texts(url) == wanted([ticket(1, 5)])
         assert (requests(url) - before)["POST /api/tickets/{id}/messages"] == 3
+
+
+def test_a_lost_log_of_threads_is_noticed_and_read_back_with_one_reading_of_each_ticket(tmp_path: Path) -> None:
+    tickets = [ticket(number, 4) for number in range(3)]
+    batch = write(tmp_path / "batch.jsonl", tickets)
+    log = tmp_path / "batch.jsonl.acme.progress.jsonl"
+    with sandbox(*QUICK) as url:
+        assert run(url, "run", batch, *FAST).returncode == 0
+        log.unlink()
+        grown = [*tickets[:2], ticket(2, 6), ticket(3, 2)]
+        write(batch, grown)
+        lost = run(url, "run", batch, *FAST)
+        assert (lost.returncode, "--rebuild-log" in lost.stderr) == (7, True)
+        before = requests(url)
+        rebuilt = run(url, "run", batch, *FAST, "--rebuild-log")
+        assert rebuilt.returncode == 0, rebuilt.stderr
+        assert texts(url) == wanted(grown)
+        made = requests(url) - before
+        assert (made["POST /api/tickets"], made["POST /api/tickets/{id}/messages"]) == (1, 2)
+        assert (made["GET /api/tickets"], made["GET /api/messages"]) == (4, 3)
+
+
+def test_a_thread_in_doubt_is_settled_by_resolve_message_by_message(tmp_path: Path) -> None:
+    tickets = [ticket(number, 3) for number in range(2)]
+    batch = write(tmp_path / "batch.jsonl", tickets)
+    with sandbox("--faults", "drop-after=1", *QUICK) as url:
+        cut = run(url, "run", batch, *FAST, "--max-duration", "0.6s")
+        assert cut.returncode == 6, cut.stderr
+        done = run(url, "resolve", batch, "--mode", "import", "--settle", "0.5s", "--format", "json")
+        answer = json.loads(done.stdout)
+        assert (done.returncode, answer["settled"], answer["in_doubt"]) == (0, 6, 0), done.stderr
+        assert len({each["message_id"] for each in answer["messages"]}) == 6
+        before = requests(url)
+        assert run(url, "run", batch, *FAST).returncode == 0
+        assert (requests(url) - before)["POST /api/tickets"] == 0
+        assert texts(url) == wanted(tickets)

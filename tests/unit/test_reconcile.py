@@ -10,9 +10,9 @@ import pytest
 
 from bulkmsg.looking import Look, Pause, Refusal, Sight
 from bulkmsg.message import Kind, Message, derive_external_id
-from bulkmsg.ports import Contact, Reply
+from bulkmsg.ports import Contact, KnownTicket, Reply
 from bulkmsg.reconcile import Reading, Wanted, generated_ids, read_lane, wanted
-from tests.fakes import message, new_ticket
+from tests.fakes import message, named, new_ticket, thread
 
 GENERATED = generated_ids("acme", "spring recall")
 
@@ -152,3 +152,54 @@ def test_ids_of_another_batch_are_no_strangers() -> None:
     other = derive_external_id("acme", "autumn", "c-0")
     seen, _ = read([wanted(content_keyed(1))], page(item(10, other)), ticket())
     assert seen.strangers == []
+
+
+# -- tickets that are searched for -----------------------------------------------------------------------------------
+
+
+def of_thread(count: int = 3) -> list[Wanted]:
+    return [wanted(each) for each in thread(1, count)]
+
+
+def there(*tickets: int) -> Reply:
+    return page(*({"id": number, "external_id": "t-1"} for number in tickets))
+
+
+def test_one_reading_of_a_new_ticket_tells_which_of_its_messages_are_missing() -> None:
+    lane = of_thread()
+    seen, asked = read(lane, there(7), page(item(70, "x-100"), item(72, "x-102")), ticket(7))
+    assert [seen.sighting(each).sight for each in lane] == [Sight.FOUND, Sight.ABSENT, Sight.FOUND]
+    assert {seen.sighting(each).tickets for each in lane} == {(7,)}
+    assert asked == ["/api/tickets", "/api/messages", "/api/tickets/7"]
+
+
+def test_where_no_such_ticket_is_there_all_its_messages_are_absent() -> None:
+    lane = of_thread()
+    seen, _ = read(lane, page())
+    assert [(seen.sighting(each).sight, seen.sighting(each).tickets) for each in lane] == [(Sight.ABSENT, ())] * 3
+
+
+def test_a_ticket_with_its_external_id_and_none_of_its_messages_proves_nothing() -> None:
+    lane = of_thread()
+    seen, _ = read(lane, there(7), page(item(70, "strange")), ticket(7))
+    assert all(seen.sighting(each).sight is Sight.UNREADABLE for each in lane)
+
+
+def test_a_new_ticket_that_stands_there_twice_is_told_with_both() -> None:
+    lane = of_thread(1)
+    seen, _ = read(lane, there(7, 8), page(item(70, "x-100")))
+    assert seen.sighting(lane[0]).tickets == (7, 8)
+
+
+def test_a_ticket_named_by_its_external_id_is_searched_for_outside_of_the_trash() -> None:
+    one = wanted(named(1, "old-1"))
+    assert (one.search, one.named) == ("old-1", True)
+    seen, asked = read([one], page({"id": 7, "external_id": "old-1"}), page(item(70, "x-1")))
+    assert (seen.sighting(one).sight, seen.home) == (Sight.FOUND, 7)
+    assert asked == ["/api/tickets", "/api/messages"]
+
+
+def test_a_ticket_that_is_known_by_now_is_read_without_a_search() -> None:
+    one = wanted(named(1, "old-1"), KnownTicket(7))
+    seen, asked = read([one], page(item(70, "x-1")))
+    assert (seen.sighting(one).sight, asked) == (Sight.FOUND, ["/api/messages"])

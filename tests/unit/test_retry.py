@@ -11,7 +11,7 @@ from bulkmsg.gorgias import wire
 from bulkmsg.message import Upload
 from bulkmsg.ports import Contact, Reply
 from bulkmsg.retry import Breaker, Judgement, Verdict, backoff, judge, judge_upload
-from tests.fakes import message, new_ticket
+from tests.fakes import message, new_ticket, thread
 
 FILE = Upload(0, "12.pdf", "/batch/12.pdf", "0" * 64, 5, (1,), "12.pdf", "application/pdf")
 
@@ -132,3 +132,49 @@ def test_an_outage_lets_one_probe_through_ever_more_rarely_and_ends_with_a_good_
     assert breaker.is_hopeless(5000.0)
     breaker.good()
     assert breaker.wait(5000.0) == 0.0
+
+
+def created_thread(shown: Any) -> Judgement:
+    body = {"id": 9, "external_id": "t-1", "messages": shown}
+    return judge(reply(201, body), thread(1, 3), None)
+
+
+def test_each_message_of_a_new_ticket_gets_its_own_id_in_whatever_order_they_are_told() -> None:
+    told = created_thread([{"id": 12 - place, "external_id": f"x-{102 - place}"} for place in range(3)])
+    assert (told.ids, told.echoed) == ((10, 11, 12), True)
+
+
+@pytest.mark.parametrize(
+    ("shown", "ids", "echoed"),
+    [
+        ([{"id": 12}, {"id": 10}, {"id": 11}], (10, 11, 12), True),
+        ([{"id": 10}, {"id": 11}], (None, None, None), True),
+        ([{"id": 10, "external_id": "x-100"}], (10, None, None), True),
+        ([{"id": 10 + place, "external_id": None} for place in range(3)], (10, 11, 12), False),
+        ([{"id": 10, "external_id": "cut"}], (None, None, None), False),
+        (None, (None, None, None), True),
+        (["odd"], (None, None, None), True),
+    ],
+)
+def test_ids_are_told_by_place_only_where_no_external_id_is_and_the_counts_agree(
+    shown: Any, ids: Any, echoed: bool
+) -> None:
+    told = created_thread(shown)
+    assert (told.verdict, told.ids, told.echoed) == (Verdict.CREATED, ids, echoed)
+
+
+@pytest.mark.parametrize(
+    ("data", "named"),
+    [
+        ({"messages": {"2": {"sender": ["Unknown."]}}}, {2: "No. sender: Unknown."}),
+        ({"messages": [{}, None, {"sender": ["Unknown."]}]}, {2: "No. sender: Unknown."}),
+        ({"messages": {"2": {"sender": ["Unknown."]}, "7": {"x": ["y"]}}}, {2: "No. sender: Unknown."}),
+        ({"messages": ["Not a valid list."]}, {}),
+        ({"messages": {"sender": ["Unknown."]}}, {}),
+        ({"subject": ["Too long."]}, {}),
+        ("odd", {}),
+    ],
+)
+def test_a_refused_new_ticket_names_messages_by_their_place(data: Any, named: Any) -> None:
+    told = judge(reply(400, {"error": {"msg": "No.", "data": data}}), thread(1, 3), None)
+    assert (told.verdict, dict(told.named)) == (Verdict.REJECTED, named)
