@@ -111,7 +111,8 @@ def identities(draft: Draft) -> Iterator[str]:
     yield key
     if origin is KeyOrigin.GIVEN and draft.external_id is not None:
         yield draft.external_id
-    yield from (text for _, text in _ticket_identities(draft))
+    if draft.first and isinstance(draft.ticket, TicketDraft):
+        yield from (text for _, text in _ticket_identities(draft, draft.ticket))
 
 
 def _named_identities(draft: Draft) -> Iterator[tuple[str, str]]:
@@ -119,14 +120,12 @@ def _named_identities(draft: Draft) -> Iterator[tuple[str, str]]:
     yield "key", draft.identity()[0]
     if draft.external_id is not None:
         yield "external_id", draft.external_id
-    yield from _ticket_identities(draft)
+    if draft.first and isinstance(draft.ticket, TicketDraft):
+        yield from _ticket_identities(draft, draft.ticket)
 
 
-def _ticket_identities(draft: Draft) -> Iterator[tuple[str, str]]:
-    """Those of a new ticket, with the first of its messages."""
-    ticket = draft.ticket
-    if not isinstance(ticket, TicketDraft) or not draft.first:
-        return
+def _ticket_identities(draft: Draft, ticket: TicketDraft) -> Iterator[tuple[str, str]]:
+    """Those of a new ticket, told with the first of its messages."""
     if ticket.external_id is not None:
         yield "ticket", f"{_TICKET}{ticket.external_id}"
     if ticket.key is not None and ticket.key != draft.identity()[0]:

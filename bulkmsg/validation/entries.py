@@ -149,11 +149,16 @@ class Assembly:
         if from_cells and (entry.section == "tickets" or "ticket" in fields):
             return self._row_of_ticket(fields, zone, told)
         before = self.rest() if self._thread is not None else ()
+        own = self._complete(entry, fields, zone, told)
+        return (*before, *own) if before else own
+
+    def _complete(self, entry: Entry, fields: dict[str, Json], zone: ZoneInfo | None, told: Told) -> Sequence[Draft]:
+        """The messages of an entry that needs no other."""
         if entry.section == "tickets":
-            return (*before, *self._ticket_with_messages(fields, zone, told))
+            return self._ticket_with_messages(fields, zone, told)
         self.messages += 1
         draft = self._on_ticket(entry, fields, zone, told)
-        return before if draft is None or told.errors else (*before, draft)
+        return () if draft is None or told.errors else (draft,)
 
     def rest(self) -> Sequence[Draft]:
         """The messages that still wait for further rows of their ticket: no more will come."""
