@@ -20,7 +20,7 @@ from bulkmsg.validation.identity import KeyOrigin, recipients
 from bulkmsg.validation.sides import sender_address
 
 _PLACES_SHOWN = 5
-_TICKET = "ticket "  # keeps a ticket's external id apart from a message's
+_TICKET = "\0ticket "  # keeps a ticket's external id apart from all keys and ids of messages, which hold no NUL
 _ADDRESS_END = re.compile(r"@\S+")
 
 # Miller's sort keeps the order of rows that are equal (its reference of verbs, "sort").
@@ -177,11 +177,18 @@ def tell_repeats(drafts: Iterable[Draft], suspicion: Suspicion, report: Report, 
         how often each key occurs that is made from content and shared by identical entries.
     """
     groups: dict[tuple[str, str], _Group] = {}
+    tickets: dict[tuple[str, str], _Group] = {}
     for draft in drafts:
         for what, text in _named_identities(draft):
-            if hash64(text) in suspicion.repeated:
+            if hash64(text) not in suspicion.repeated:
+                continue
+            if what != "ticket":
                 _join(groups, draft, what, text, exact)
-    return _tell_groups(groups, report)
+            elif len(tickets) < exact or (what, text) in tickets:  # in a table that is not sorted it may be all of them
+                _join(tickets, draft, what, text, exact)
+    repeats = _tell_groups(groups, report)
+    _tell_groups(tickets, report)
+    return repeats
 
 
 def _join(groups: dict[tuple[str, str], _Group], draft: Draft, what: str, text: str, exact: int) -> None:

@@ -290,14 +290,15 @@ class Assembly:
         written = {name: value for name, value in fields.items() if name != "ticket"}
         thread = self._thread
         before: Sequence[Draft] = ()
-        if thread is None or thread.name is None or thread.name != own.get(tickets.NAME):
+        if not own and told.column_of is not None and told.column_of(("ticket", tickets.NAME)) is not None:
+            told.add(tickets.nameless_row())
+            thread = Thread({}, self.header.mode, own, broken=True)
+        elif thread is None or thread.name is None or thread.name != own.get(tickets.NAME):
             before = self.rest()
             thread = self._thread = self._begin(own, zone, told, rows=True)
         else:
             for trouble in tickets.contradictions(own, thread.rows or {}, thread.ticket):
                 told.add(trouble, told.at_ticket)
-        if not own and told.column_of is not None and told.column_of(("ticket", tickets.NAME)) is not None:
-            told.add(tickets.nameless_row())
         self._in_ticket(thread, written, zone, told)
         thread.broken = thread.broken or told.errors > 0
         return (*before, *thread.release()) if thread.settled else before

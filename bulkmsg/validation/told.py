@@ -14,7 +14,9 @@ from bulkmsg.source import Json, Path, Place, Position, path_text
 from bulkmsg.template import has_marks
 from bulkmsg.validation.checks import Trouble
 
-MOST_PER_ENTRY = 50  # findings of one entry; more help nobody, and each costs a look into the entry's text
+# Errors of one entry, and as many warnings and notes, which never take an error's place: a whole thread is one entry.
+# More help nobody, and each costs a look into the entry's text.
+MOST_PER_ENTRY = 50
 
 _LONGEST_KEY = 255
 _KEYWORD_RULES = {
@@ -103,14 +105,14 @@ class Told:
     at_ticket: Path | None = None
     errors: int = 0
     key: str | None = None
-    _reported: int = 0
+    _told_errors: int = 0
+    _told_others: int = 0
     _spots: set[Path] = field(default_factory=set)
     _unreadable: set[Path] = field(default_factory=set)
 
     def add(self, trouble: Trouble, prefix: Path = (), *, of_row: bool = False, column: str | None = None) -> None:
         """Tell one trouble; `of_row` where it lies in the row's data, whatever the template says, in `column`."""
-        if self.full:
-            self.errors += trouble.level is Severity.ERROR
+        if self._leaves_out(trouble):
             return
         path = (*prefix, *trouble.path)
         self._spots.add(path)
@@ -122,7 +124,7 @@ class Told:
         if not self.enough(rule, level):
             return False
         self.errors += level is Severity.ERROR
-        self.report(_counted(rule))
+        self.report(_counted(rule, level))
         return True
 
     def unreadable(self, trouble: Trouble, column: str | None = None) -> None:
@@ -146,7 +148,19 @@ class Told:
 
     @property
     def full(self) -> bool:
-        return self._reported >= MOST_PER_ENTRY
+        """Whether no more errors are told of this entry; enough of them were."""
+        return self._told_errors >= MOST_PER_ENTRY
+
+    def _leaves_out(self, trouble: Trouble) -> bool:
+        """Whether a trouble is not told: an error is noted all the same, a warning counted where it would only be."""
+        if trouble.level is Severity.ERROR:
+            self.errors += self.full
+            return self.full
+        if self._told_others < MOST_PER_ENTRY:
+            return False
+        if self.enough(trouble.rule, trouble.level):
+            self.report(_counted(trouble.rule, trouble.level))
+        return True
 
     def _tell(
         self,
@@ -194,10 +208,13 @@ class Told:
         shared: bool = False,
         related: tuple[Related, ...] = (),
     ) -> None:
-        self.errors += trouble.level is Severity.ERROR
-        if self.full:
+        if self._leaves_out(trouble):
             return
-        self._reported += 1
+        if trouble.level is Severity.ERROR:
+            self.errors += 1
+            self._told_errors += 1
+        else:
+            self._told_others += 1
         place, inner = where
         exact = not self.enough(trouble.rule, trouble.level)
         at = place.at(inner, name=name) if exact else Position(place.line, 1)
@@ -261,9 +278,9 @@ class Told:
 
 
 @cache
-def _counted(rule: str) -> Diagnostic:
+def _counted(rule: str, level: Severity) -> Diagnostic:
     """A finding that is only counted, so that nothing of it is made but its kind."""
-    return Diagnostic(rule, RULES[rule].severity, "", "", "", 0, 0)
+    return Diagnostic(rule, level, "", "", "", 0, 0)
 
 
 def _related(message: str, place: Place, path: Path) -> Related:

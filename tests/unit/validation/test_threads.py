@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 
+from bulkmsg.diagnostic import Severity
 from bulkmsg.message import Message, NamedTicket, NewTicket, derive_external_id, thread_payload
 from bulkmsg.threads import MOST_BYTES, MOST_MESSAGES, FirstRequest
+from bulkmsg.validation.findings import Findings
 from bulkmsg.validation.survey import WINDOW
+from bulkmsg.validation.told import MOST_PER_ENTRY
 from tests.unit.validation.kit import CHAT, SEND, Folder
 
 HEADER = (
@@ -175,8 +178,15 @@ def test_a_row_with_fields_of_a_ticket_and_no_external_id_is_a_ticket_of_its_own
 
 
 def test_a_row_of_tickets_that_names_none_is_told(folder: Folder) -> None:
-    folder.write("rows.csv", HEADER + row("a", "1") + row("", "2"))
+    folder.write("rows.csv", HEADER + row("a", "1") + row("", "2") + row("a", "3"))
     assert folder.told("tickets: {from: rows.csv}\n") == [("BM202", 3, 1)]
+
+
+def test_rows_that_are_not_sorted_at_all_cost_no_more_than_the_findings_that_are_kept(folder: Folder) -> None:
+    rows = [row(f"t-{number}", str(turn)) for turn in range(2) for number in range(3000)]
+    seen = folder.survey(HEADER + "".join(rows), "rows.csv")
+    assert {found.rule for found in seen.findings.kept} == {"BM702"}
+    assert len(seen.findings.kept) == seen.findings.errors == Findings.most
 
 
 def test_rows_for_an_existing_ticket_may_stand_among_those_of_new_ones(folder: Folder) -> None:
@@ -334,6 +344,21 @@ def test_a_mistake_in_the_seventh_message_is_told_at_its_line(folder: Folder) ->
     [found] = seen.findings.kept[:1]
     assert (found.rule, found.line, found.path) == ("BM405", 12, "tickets[0].messages[6].sender.email")
     assert (seen.valid, seen.messages) == (False, 9)
+
+
+def test_many_warnings_of_a_thread_hide_no_error_in_it(folder: Folder) -> None:
+    warned = "      - {body_text: a, sender: {email: jane@example.com, name: Jane}}\n" * 70
+    text = CHAT + "tickets:\n  - external_id: t\n    messages:\n" + warned + "      - {body_text: b, public: false}\n"
+    seen = folder.survey(text)
+    assert [(found.rule, found.line) for found in seen.findings.kept if found.is_error] == [("BM304", 76)]
+    assert seen.findings.counts[Severity.WARNING] == 70
+
+
+def test_many_errors_of_a_thread_leave_the_batch_invalid_and_are_told_up_to_a_limit(folder: Folder) -> None:
+    bodies = ", ".join("{body_text: a, public: false}" for _ in range(200))
+    seen = folder.survey(f"{CHAT}tickets: [{{external_id: t, messages: [{bodies}]}}]\n")
+    assert [found.rule for found in seen.findings.kept] == ["BM304"] * MOST_PER_ENTRY
+    assert not seen.valid
 
 
 def test_one_wrong_message_makes_no_message_of_its_ticket(folder: Folder) -> None:
