@@ -39,7 +39,7 @@ class ExistingTicket:
 
 @dataclass(frozen=True, slots=True)
 class NewTicket:
-    """A ticket that one request creates together with its message.
+    """A ticket that one request creates together with its messages.
 
     `fields` is the request's body without `messages` and `external_id`, in the API's shape
     (Gorgias reference, "Create a ticket"). `content` is their hash, 16 hex characters: it says whether the ticket's

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Set
 from dataclasses import dataclass, field
+from shlex import quote
 
 from bulkmsg.batch import Entry
 from bulkmsg.diagnostic import RULES, Diagnostic, Related
@@ -22,12 +23,6 @@ from bulkmsg.validation.sides import sender_address
 _PLACES_SHOWN = 5
 _TICKET = "\0ticket "  # keeps a ticket's external id apart from all keys and ids of messages, which hold no NUL
 _ADDRESS_END = re.compile(r"@\S+")
-
-# Miller's sort keeps the order of rows that are equal (its reference of verbs, "sort").
-_APART = (
-    "a ticket's rows must follow each other: sort by this column, in a spreadsheet or with "
-    "`mlr --csv sort -f COLUMN FILE`, which keeps their order within a ticket"
-)
 
 SECOND_RULES = frozenset({"BM413", "BM704"})  # what single entries are told of in a second reading only
 
@@ -144,6 +139,7 @@ class _Group:
     path: str = ""  # of the second, and its row and column in a table
     row: int | None = None
     column_name: str | None = None
+    delimiter: str | None = None
 
     def add(self, entry: Entry, origin: KeyOrigin | None, path: Path) -> None:
         self.count += 1
@@ -159,6 +155,7 @@ class _Group:
         if self.count == 2:
             self.path = path_text((*entry.prefix, *path))
             self.row, self.column_name = (None, None) if entry.cells is None else (entry.number, column)
+            self.delimiter = entry.sheet.block.delimiter if entry.sheet is not None else None
 
     @property
     def where(self) -> str:
@@ -240,14 +237,14 @@ def _repeat_finding(what: str, group: _Group) -> Diagnostic:
         rule = "BM503"
         message = f"{group.count} entries are identical: {group.where}; each of them will be sent"
         hint = "take the copies out, or give each entry its own `key:`"
+    elif what == "ticket" and group.row is not None and group.column_name is not None:
+        rule = "BM702"
+        message = f"the rows of the ticket {group.who} do not follow each other: {group.where}"
+        hint = f"sort by this column, in a spreadsheet or with `{_sorting(group)}`"
     elif what == "ticket":
         rule = "BM702"
         message = f"the ticket {group.who} stands in {group.count} places: {group.where}"
-        hint = (
-            _APART
-            if group.row is not None
-            else "put all its messages into one ticket, or give each its own external_id"
-        )
+        hint = "put all its messages into one ticket, or give each its own external_id"
     else:
         rule = "BM502" if what == "external_id" else "BM501"
         name = {"ticket key": "key of a ticket"}.get(what, what)
@@ -267,6 +264,15 @@ def _repeat_finding(what: str, group: _Group) -> Diagnostic:
         column_name=group.column_name,
         related=(first, *others),
     )
+
+
+def _sorting(group: _Group) -> str:
+    """The command that puts a ticket's rows together. It keeps their order (Miller, reference of verbs, "sort")."""
+    file = group.places[1].file
+    tabs = file.lower().removesuffix(".gz").endswith(".tsv")
+    form = "--tsv" if tabs else "--csv" if group.delimiter in (None, ",") else f"--csv --fs {quote(group.delimiter)}"
+    named = quote(file) if file.isprintable() else "FILE"
+    return f"mlr {form} sort -f {quote(group.column_name or '')} {named} > sorted.{'tsv' if tabs else 'csv'}"
 
 
 def _masked(draft: Draft, text: str) -> str:

@@ -292,20 +292,20 @@ class Assembly:
         before: Sequence[Draft] = ()
         if not own and told.column_of is not None and told.column_of(("ticket", tickets.NAME)) is not None:
             told.add(tickets.nameless_row())
-            thread = Thread({}, self.header.mode, own, broken=True)
+            thread = Thread({}, own, told.entry.place, self.header.mode, broken=True)
         elif thread is None or thread.name is None or thread.name != own.get(tickets.NAME):
             before = self.rest()
-            thread = self._thread = self._begin(own, zone, told, rows=True)
+            thread = self._thread = self._begin(own, zone, told)
         else:
-            for trouble in tickets.contradictions(own, thread.rows or {}, thread.ticket):
+            for trouble in tickets.contradictions(own, thread.written, thread.ticket, thread.place):
                 told.add(trouble, told.at_ticket)
         self._in_ticket(thread, written, zone, told)
         thread.broken = thread.broken or told.errors > 0
         return (*before, *thread.release()) if thread.settled else before
 
-    def _begin(self, own: dict[str, Json], zone: ZoneInfo | None, told: Told, *, rows: bool = False) -> Thread:
+    def _begin(self, own: dict[str, Json], zone: ZoneInfo | None, told: Told) -> Thread:
         """A new ticket, as far as its own fields tell."""
-        path = told.at_ticket or ()
+        path, place = told.at_ticket or (), told.entry.place
         ticket = merge(self._ticket_base, own)
         for trouble in checks.normalise_dates(ticket, values.TICKET_DATES, zone):
             told.add(trouble, path)
@@ -318,10 +318,10 @@ class Assembly:
         finished = {**ticket, "messages": [_ANY_MESSAGE]}
         self._hold_against(self._ticket_checker, finished, told, path, checks.TICKET_NUMBERS)
         if told.errors:
-            return Thread({}, self.header.mode, own if rows else None, own.get(tickets.NAME), broken=True)
+            return Thread({}, own, place, self.header.mode, own.get(tickets.NAME), broken=True)
         self._tell(tickets.open_though_closed(ticket), told, path)
-        self._tell(self.second.ticket(ticket.get(tickets.NAME), told.entry.place, created=True), told, path)
-        return Thread(ticket, self.header.mode, own if rows else None, ticket.get(tickets.NAME))
+        self._tell(self.second.ticket(ticket.get(tickets.NAME), place, created=True), told, path)
+        return Thread(ticket, own, place, self.header.mode, ticket.get(tickets.NAME))
 
     def _in_ticket(self, thread: Thread, written: dict[str, Json], zone: ZoneInfo | None, told: Told) -> None:
         """The next message of a new ticket."""

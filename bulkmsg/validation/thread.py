@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from bulkmsg.message import Kind, Mode, canonical, short_hash
-from bulkmsg.source import Json
+from bulkmsg.source import Json, Place
 from bulkmsg.threads import MOST_MESSAGES
 from bulkmsg.validation import tickets
 from bulkmsg.validation.drafts import Draft, TicketDraft
@@ -26,14 +26,17 @@ class Thread:
 
     Args:
         ticket: the ticket's own fields, finished.
-        rows: in a table, the ticket's cells as its first row has them; None for a list of messages.
+        written: the same as they are written where the ticket begins, at `place`.
+        name: the ticket's external id, by which further rows of a table are known.
+        broken: the ticket or a message of it is wrong, so that none of them becomes a message.
     """
 
     ticket: dict[str, Json]
+    written: dict[str, Json]
+    place: Place
     mode: Mode
-    rows: dict[str, Json] | None = None
-    name: str | None = None  # the ticket's external id, by which its further rows are known
-    broken: bool = False  # one of its messages is wrong: none of them becomes a message
+    name: str | None = None
+    broken: bool = False
     times: ThreadTimes = field(default_factory=ThreadTimes)
     count: int = 0
     _own: dict[str, Json] = field(init=False)

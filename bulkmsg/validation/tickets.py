@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from bulkmsg.diagnostic import Related
 from bulkmsg.message import Mode
-from bulkmsg.source import Json, Path
+from bulkmsg.source import Json, Path, Place
 from bulkmsg.validation import values
 from bulkmsg.validation.checks import Trouble
 from bulkmsg.validation.order import time_of
@@ -37,11 +38,13 @@ def nameless_row() -> Trouble:
     return Trouble("BM202", ("ticket", NAME), "the row does not say which ticket it belongs to", hint)
 
 
-def contradictions(own: dict[str, Json], first: dict[str, Json], finished: dict[str, Json]) -> Iterator[Trouble]:
+def contradictions(
+    own: dict[str, Json], first: dict[str, Json], finished: dict[str, Json], place: Place
+) -> Iterator[Trouble]:
     """What a later row of a ticket says of it that its first row, and what lies below that, says otherwise.
 
     Args:
-        own: the row's cells below `ticket.`; `first` those of the ticket's first row.
+        own: the row's cells below `ticket.`; `first` those of the ticket's first row, which stands at `place`.
         finished: the ticket's own fields as they will leave.
     """
     if own.items() <= first.items():  # as most rows have it; the leaves are looked at where they differ
@@ -50,9 +53,12 @@ def contradictions(own: dict[str, Json], first: dict[str, Json], finished: dict[
         before = _at(first, path)
         if value != before and not (before is None and value == _at(finished, path)):
             name = ".".join(("ticket", *path))
-            said = "leaves it empty" if before is None else "says otherwise"
-            hint = "give all rows of a ticket the same, or leave the cell empty below the first: that one counts"
-            yield Trouble("BM705", path, f"the ticket's first row {said}: `{name}`", hint)
+            said = (
+                f"the ticket's first row has no `{name}`" if before is None else f"`{name}` is another in the first row"
+            )
+            hint = "a ticket has its fields from its first row: mend that; below it leave the cell empty, or repeat it"
+            there = Related("the ticket's first row", place.file, place.line, 1)
+            yield Trouble("BM705", path, said, hint, related=(there,))
 
 
 def _leaves(value: dict[str, Json], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Json]]:

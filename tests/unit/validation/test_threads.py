@@ -132,7 +132,9 @@ def test_rows_of_a_ticket_that_stand_apart_are_told_with_the_way_to_sort(folder:
     [found] = folder.survey(table, "rows.csv").findings.kept
     assert (found.rule, found.line, found.row, found.column_name) == ("BM702", 5, 4, "ticket.external_id")
     assert "rows.csv:2 and rows.csv:5" in found.message
-    assert "mlr --csv sort -f" in found.hint
+    assert "`mlr --csv sort -f ticket.external_id rows.csv > sorted.csv`" in found.hint
+    [other] = folder.survey(table.replace(",", ";"), "rows 1.csv", delimiter=";").findings.kept
+    assert "`mlr --csv --fs ';' sort -f ticket.external_id 'rows 1.csv' > sorted.csv`" in other.hint
 
 
 def test_a_ticket_that_is_written_twice_is_told_in_lists_too(folder: Folder) -> None:
@@ -154,6 +156,7 @@ def test_a_cell_that_contradicts_the_first_row_is_told_there(first: str, second:
     table = HEADER + row("a", "1", subject=first) + row("a", "2", subject=second)
     [found] = folder.survey(table, "rows.csv").findings.kept
     assert (found.rule, found.line, found.column, found.column_name) == ("BM705", 3, 3, "ticket.subject")
+    assert [other.line for other in found.related] == [2]
 
 
 def test_parts_of_an_object_are_held_against_each_other_one_by_one(folder: Folder) -> None:
