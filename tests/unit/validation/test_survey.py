@@ -302,9 +302,18 @@ print(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text()).g
 """
 
 
-def peak(path: Path, count: int, depth: str) -> int:
+def threads(count: int) -> str:
+    """Rows of new tickets, six each, the company's own and the customer's by turns."""
+    head = "ticket.external_id,ticket.subject,type,channel,sender.email,receiver.id,body_text,sent_datetime\n"
+    kinds = ("outgoing,chat,anna@acme.com,5", "incoming,chat,jane@example.com,")
+    return head + "".join(
+        f"t-{number // 6},,{kinds[number % 2]},text {number},2021-03-01T10:00:00Z\n" for number in range(count)
+    )
+
+
+def peak(path: Path, text: str, count: int, depth: str) -> int:
     """Bytes that a survey of that many rows needs at its peak."""
-    path.write_text(rows(count))
+    path.write_text(text)
     command = [sys.executable, "-c", PEAK, str(path), str(count), depth]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
     return int(done.stdout) * 1024
@@ -313,9 +322,15 @@ def peak(path: Path, count: int, depth: str) -> int:
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="asks Linux for the peak")
 @pytest.mark.parametrize(("depth", "each"), [("flat", 16), ("deep", 24)])  # as validate and as run look at it
 def test_memory_grows_by_a_few_bytes_a_message(depth: str, each: int, tmp_path: Path) -> None:
-    small, large = (peak(tmp_path / "rows.csv", count, depth) for count in (20_000, 100_000))
+    small, large = (peak(tmp_path / "rows.csv", rows(count), count, depth) for count in (20_000, 100_000))
     noise = 512 << 10  # of the allocator, one way or the other
     assert large - small <= each * 80_000 + noise
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="asks Linux for the peak")
+def test_memory_grows_by_as_little_with_threads(tmp_path: Path) -> None:
+    small, large = (peak(tmp_path / "rows.csv", threads(count), count, "deep") for count in (20_000, 100_000))
+    assert large - small <= 24 * 80_000 + (512 << 10)
 
 
 def test_options_are_one_value() -> None:

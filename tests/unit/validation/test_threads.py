@@ -10,6 +10,7 @@ import pytest
 from bulkmsg.diagnostic import Severity
 from bulkmsg.message import Message, NamedTicket, NewTicket, derive_external_id, thread_payload
 from bulkmsg.threads import MOST_BYTES, MOST_MESSAGES, FirstRequest
+from bulkmsg.validation import thread as thread_of_rows
 from bulkmsg.validation.findings import Findings
 from bulkmsg.validation.survey import WINDOW
 from bulkmsg.validation.told import MOST_PER_ENTRY
@@ -23,6 +24,9 @@ HEADER = (
 def row(ticket: str, text: str, time: str = "10:00", subject: str = "", kind: str = "incoming") -> str:
     sender, receiver = ("jane", "") if kind == "incoming" else ("anna", "jane@example.com")
     return f"{ticket},{subject},,{kind},chat,{sender}@example.com,{receiver},{text},2021-03-01T{time}:00Z\n"
+
+
+OUT = row("a", "out", kind="outgoing").replace("jane@", "jo@")
 
 
 def threads(found: list[Message]) -> list[list[Message]]:
@@ -210,9 +214,10 @@ def test_a_ticket_may_go_on_in_the_next_file(folder: Folder) -> None:
 
 
 def test_a_wrong_row_leaves_its_whole_ticket_out_of_the_counts(folder: Folder) -> None:
-    seen = folder.survey(HEADER + row("a", "1") + row("a", "2", time="99:00") + row("b", "3"), "rows.csv")
+    seen = folder.survey(HEADER + OUT + row("a", "2", time="99:00") + row("a", "3") + row("b", "4"), "rows.csv")
     assert not seen.valid
-    assert (seen.messages, seen.findings.kept[0].line) == (3, 3)
+    assert (seen.messages, seen.findings.kept[0].line) == (4, 3)
+    assert (seen.new_tickets, sum(seen.by_type.values())) == (1, 1)
 
 
 # -- whose ticket it is ---------------------------------------------------------------------------------------------
@@ -222,9 +227,6 @@ def customer(found: list[Message]) -> Any:
     assert isinstance(found[0].ticket, NewTicket)
     assert all(message.ticket is found[0].ticket for message in found)
     return found[0].ticket.fields.get("customer")
-
-
-OUT = row("a", "out", kind="outgoing").replace("jane@", "jo@")
 
 
 def test_the_first_sender_outranks_recipients_before_him(folder: Folder) -> None:
@@ -240,6 +242,15 @@ def test_a_customer_is_looked_for_in_as_many_rows_as_one_request_holds(folder: F
     tickets = [{"body_text": str(at), "type": "outgoing", "receiver": {"id": 5}} for at in range(MOST_MESSAGES)]
     text = f"{CHAT}tickets: [{{external_id: a, messages: {json.dumps([*tickets, {'body_text': 'in'}])}}}]\n"
     assert customer(folder.messages(text)) == {"id": 5}
+
+
+def test_a_customer_is_looked_for_among_no_more_rows_than_may_wait(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = HEADER + OUT + OUT.replace("out,", "more,") + row("a", "in")
+    assert customer(folder.messages(table, "rows.csv")) == {"email": "jane@example.com"}
+    monkeypatch.setattr(thread_of_rows, "_MOST_WAITING", len(OUT) + 20)
+    assert customer(folder.messages(table, "rows.csv")) == {"email": "jo@example.com"}
 
 
 # -- what a thread is known by --------------------------------------------------------------------------------------
@@ -362,6 +373,21 @@ def test_many_errors_of_a_thread_leave_the_batch_invalid_and_are_told_up_to_a_li
     seen = folder.survey(f"{CHAT}tickets: [{{external_id: t, messages: [{bodies}]}}]\n")
     assert [found.rule for found in seen.findings.kept] == ["BM304"] * MOST_PER_ENTRY
     assert not seen.valid
+
+
+def test_a_finding_in_a_thread_bears_the_key_of_its_message_or_else_of_the_ticket(folder: Folder) -> None:
+    bodies = "{key: own, body_text: a, public: false}, {body_text: b, public: false}"
+    seen = folder.survey(f"{CHAT}tickets: [{{external_id: t, messages: [{bodies}]}}]\n")
+    assert [found.key for found in seen.findings.kept] == ["own", "t"]
+
+
+def test_a_message_of_a_thread_knows_its_own_line_however_long_the_thread_is(folder: Folder) -> None:
+    text = CHAT + "tickets:\n  - tags: [a, b]\n    external_id: t\n    messages:\n"
+    text += "".join(f"      - body_text: text {number}\n        subject: {'s' * 900}\n" for number in range(400))
+    found = folder.messages(text)
+    assert [message.line for message in found] == [7 + 2 * number for number in range(400)]
+    told = folder.told(text.replace("body_text: text 399", "body_txt: text 399"))
+    assert {line for _, line, _ in told} == {7 + 2 * 399}
 
 
 def test_one_wrong_message_makes_no_message_of_its_ticket(folder: Folder) -> None:
