@@ -165,8 +165,12 @@ def token_file(env: Mapping[str, str], account: str, app: App) -> TokenFile:
 
 def _folder(env: Mapping[str, str], account: str) -> Path:
     """Of an account; a helpdesk on this machine has one of its own: its tokens never reach the account's host."""
+    try:
+        state = state_folder(env)
+    except RuntimeError:  # a user without a home: nothing is found and nothing can be kept there
+        state = Path(os.devnull)
     loopback = env.get("GORGIAS_BASE_URL", "").rstrip("/").rpartition(":")[2]
-    return state_folder(env) / (f"loopback-{loopback}" if loopback.isdecimal() else account)
+    return state / (f"loopback-{loopback}" if loopback.isdecimal() else account)
 
 
 def _from_file(path: Path, name: str, warnings: list[str]) -> str:

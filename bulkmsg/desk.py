@@ -154,8 +154,11 @@ class Desk:
         """
         loop = asyncio.get_running_loop()
         async with self._turn:
-            await self._wait_for_turn(loop)
             await self._wait_for_access(loop)
+            await self._wait_for_turn(loop)
+            await self._wait_for_access(loop)  # the turn may have been long in coming
+            if self.halt is not None:
+                raise Stopped
             access = self.renewal.number if self.renewal else 0
             if before is not None:
                 before()
@@ -176,17 +179,16 @@ class Desk:
     async def _wait_for_access(self, loop: asyncio.AbstractEventLoop) -> None:
         """Have a new access token where one is due; an unreachable helpdesk is waited for, a refusal ends the run."""
         tries = 0
-        while self.renewal is not None and self.renewal.is_due(loop.time()):
+        while self.halt is None and self.renewal is not None and self.renewal.is_due(loop.time()):
             trouble = await self.renewal.renew()
-            if trouble is not None and trouble.final:
-                self.stop(Halt(ExitCode.REFUSED, trouble.reason, trouble.hint))
-            elif trouble is not None:
-                self._note_silence(loop.time(), trouble.reason)
-                await self._change_within(min(30.0, 0.5 * 2.0**tries))
-                tries += 1
-            await self._wait_for_turn(loop)
             if trouble is None:
                 return
+            if trouble.final:
+                self.stop(Halt(ExitCode.REFUSED, trouble.reason, trouble.hint))
+                return
+            self._note_silence(loop.time(), trouble.reason)
+            await self._change_within(min(30.0, 0.5 * 2.0**tries))
+            tries += 1
 
     def _judge_access(self, access: int, reply: Reply) -> Reply:
         if self.renewal is None or reply.contact is not Contact.ANSWERED:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from random import Random
+from secrets import token_hex
 from typing import Any
 
 from bulkmsg.app.access import Access
@@ -97,13 +98,20 @@ class Checked:
         }
 
 
-async def check(visit: Visit) -> Checked:
-    """Ask the helpdesk who we are and what we may read: six small requests, and one for a token where that is due."""
+async def check(visit: Visit, note: Callable[[str], None]) -> Checked:
+    """Ask the helpdesk who we are and what we may read: six small requests, and one for a token where that is due.
+
+    Args:
+        note: says something to a person meanwhile.
+    """
     credentials = visit.options.credentials or Credentials()
     found = Checked(visit.account, credentials)
     async with over_http(visit) as reached:
         pacer = Pacer(reached.assumed, visit.options.rate)
         desk = Desk(reached.helpdesk, pacer, Breaker(), Silence(), 1, renewal=reached.renewal)
+        desk.meet(reached.budget, token_hex(8), note)
+        if reached.renewal is not None:
+            reached.renewal.note = note
         stop = Listening(lambda number: desk.stop(Halt(SIGNALS[number], f"stopped by {number.name}")))
         with stop, suppress(Stopped):
             await _ask_all(desk, visit, found)
@@ -177,6 +185,6 @@ def _end(access: Access) -> datetime | None:
     return None if ends is None else datetime.fromtimestamp(ends, UTC)
 
 
-def run_check(visit: Visit) -> Checked:
+def run_check(visit: Visit, note: Callable[[str], None]) -> Checked:
     """Carry out a check."""
-    return asyncio.run(check(visit))
+    return asyncio.run(check(visit, note))

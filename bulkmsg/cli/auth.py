@@ -138,7 +138,7 @@ def check(account: str, base_url: str | None, timeout: float, output: str, termi
     options = RunOptions(
         account=account, base_url=base_url, credentials=credentials_of(terminal, account), timeout=timeout
     )
-    found = run_check(Visit(account, options))
+    found = run_check(Visit(account, options), terminal.say)
     if output == "json":
         terminal.data([dump(found.as_json(), indent=2) + "\n"])
     else:

@@ -156,7 +156,7 @@ def test_an_answer_with_another_state_ends_the_sign_in_and_keeps_nothing(tmp_pat
         assert code == 4
         assert "its state is wrong" in err
         assert err.splitlines()[-1] == "next: bulkmsg auth login"
-        assert not list(tmp_path.glob("bulkmsg/*/*.json"))
+        assert not list(tmp_path.glob("bulkmsg/*/login.json"))
 
 
 def test_an_owner_who_does_not_agree_and_a_code_that_does_not_count_are_told(tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ def test_an_owner_who_does_not_agree_and_a_code_that_does_not_count_are_told(tmp
             code, _, err = ended(process)
         assert code == 4
         assert "no tokens were given out: the code from the browser is not accepted any more (HTTP 400)" in err
-        assert not list(tmp_path.glob("bulkmsg/*/*.json"))
+        assert not list(tmp_path.glob("bulkmsg/*/login.json"))
 
 
 def test_other_requests_leave_the_sign_in_waiting_and_nobody_at_all_ends_it(tmp_path: Path) -> None:
