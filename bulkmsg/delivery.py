@@ -24,11 +24,9 @@ from bulkmsg.looking import Pause, ReadingStep, Refusal, Sight, Sighting, look_f
 from bulkmsg.message import Kind, Message, Mode, log_name
 from bulkmsg.outcome import Outcome, Standing, State
 from bulkmsg.ports import Contact, Reply, Request, RetryVerdict
-from bulkmsg.retry import REJECTING, Judgement, Verdict, backoff, judge, merged_into
+from bulkmsg.retry import MOST_RENEWALS, REJECTING, Judgement, Verdict, backoff, judge, merged_into
 from bulkmsg.settings import InDoubt
 from bulkmsg.source import Json
-
-_MOST_RENEWALS = 3  # posts in a row that are refused for an access token that had run out
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +151,7 @@ def deliver(
         yield Retry(everything, RetryVerdict.NOT_PROCESSED, status, error)
         if told.verdict is Verdict.REFUSED:
             renewals += 1
-            if not reply.again or renewals > _MOST_RENEWALS:
+            if not reply.again or renewals > MOST_RENEWALS:
                 yield Refusal(status, error)
                 return case.all(Outcome(State.PENDING))
             continue

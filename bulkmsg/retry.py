@@ -17,6 +17,10 @@ from bulkmsg.source import Json
 REJECTING = frozenset({400, 404, 405, 413, 415, 422})
 
 
+# Refusals in a row of one request, each for an access token that had run out, before they count as one of the account.
+MOST_RENEWALS = 3
+
+
 class Verdict(Enum):
     """The meaning of an answer to a request that creates something."""
 

@@ -21,7 +21,7 @@ from bulkmsg.ports import Reply
 from bulkmsg.readers.attached import Kept
 from bulkmsg.readers.sent import holds_the_same, is_untouched
 from bulkmsg.readers.text import shown
-from bulkmsg.retry import Judgement, Verdict, backoff, judge_upload
+from bulkmsg.retry import MOST_RENEWALS, Judgement, Verdict, backoff, judge_upload
 from bulkmsg.source import Json
 
 ATTEMPTS = 5  # uploads of one file that brought nothing, after which its message has failed
@@ -80,12 +80,16 @@ class Uploader:
         return self._known.put(key, told) if lasting else told
 
     async def _upload(self, upload: Upload, message: Message) -> Found | Judgement:
-        vain = tries = 0
+        vain = tries = renewals = 0
         while True:
             await self._require_unchanged(upload, message)
-            told = judge_upload(await self._send(upload, message), upload)
+            reply = await self._send(upload, message)
+            told = judge_upload(reply, upload)
             if not isinstance(told, Judgement) or told.verdict is Verdict.REJECTED:
                 return told
+            if reply.again and renewals < MOST_RENEWALS:
+                renewals += 1
+                continue
             if told.verdict is Verdict.REFUSED:
                 self.desk.stop(refusal(told.status, told.error))
                 raise Stopped

@@ -134,6 +134,23 @@ def test_a_message_that_a_dead_token_held_up_has_an_attempt_of_its_own_for_each_
         assert retry["verdict"] == "not_processed"
 
 
+def test_a_file_whose_upload_met_a_dead_token_is_uploaded_again(stage: Stage) -> None:
+    batch = history_batch(stage.folder, messages=30)
+    text = batch.read_text().splitlines()
+    for number in range(30):
+        (stage.folder / f"{number}.txt").write_text(f"file {number}")
+    lines = [
+        f"{line}\n  attachments: [{{file: {line.rsplit(' ', 1)[1]}.txt}}]" if "body_text" in line else line
+        for line in text
+    ]
+    batch.write_text("\n".join(lines))
+    with sandbox(*QUICK, *APP, *FIRST, "--token-life", "0.3", "--life-untold", "--latency", "0.02:0.05") as url:
+        code, answer = stage.run(url, batch, "-j", "2")
+        assert (code, answer["created"]) == (0, 30)
+        assert landed_once(url, 30)
+        assert asked(url, "/_sandbox/state")["answers"]["401"] > 2
+
+
 def test_a_refresh_token_that_was_replaced_is_kept_for_its_owner_alone_and_used_by_the_next_command(
     stage: Stage,
 ) -> None:
