@@ -292,6 +292,8 @@ def for_each_account(batch: BatchFile, findings: Findings, now: datetime | None 
             findings.read_again()
         options = replace(batch.options, picked=name)
         result = survey(replace(batch, options=options), now=now, deep=False, findings=findings)
+        if result.header is None:  # it is wrong for all of them, and how many they are has no bound then
+            break
     return result
 
 

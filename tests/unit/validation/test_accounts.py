@@ -117,6 +117,14 @@ def test_without_a_pick_every_account_is_checked_and_what_they_share_is_told_onc
     assert seen.messages == 2
 
 
+def test_a_header_that_is_wrong_is_read_once_however_many_accounts_it_names(folder: Folder) -> None:
+    names = "".join(f"  a{number}: {{}}\n" for number in range(5000))
+    findings = Findings()
+    seen = for_each_account(folder.batch("accounts:\n" + names + CHAT + ENTRY), findings, NOW)
+    assert seen.header is None
+    assert [(found.rule, found.path) for found in findings.kept] == [("BM110", "accounts")]
+
+
 def test_with_a_pick_only_that_account_is_checked(folder: Folder) -> None:
     text = ACCOUNTS.replace("meta: {a: 2}", "sent_datetime: 2999-01-01T00:00:00Z") + CHAT + ENTRY
     one, both = Findings(), Findings()
