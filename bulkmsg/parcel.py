@@ -8,7 +8,7 @@ from functools import cached_property
 from itertools import groupby
 
 from bulkmsg import json_text
-from bulkmsg.message import Message, NewTicket, Ticket, short_hash, thread_payload
+from bulkmsg.message import Message, NewTicket, Ticket, canonical, short_hash, thread_payload
 from bulkmsg.threads import FirstRequest
 
 
@@ -75,7 +75,7 @@ def final_bytes(messages: Sequence[Message], ticket: int | None) -> bytes:
             raise ValueError("only a new ticket is created together with its messages")
         return thread_payload(own, messages)
     (message,) = messages
-    return json_text.dumps(message.body)
+    return canonical(message.body)
 
 
 # Of a new ticket's fields those that only creating takes (`imported`, `created_datetime`: Gorgias reference, "Update a
@@ -97,4 +97,4 @@ _FIXED = frozenset(
 
 def update_bytes(ticket: NewTicket) -> bytes:
     """The bytes of the request that sets the fields of a ticket that is there already."""
-    return json_text.dumps({name: value for name, value in ticket.fields.items() if name not in _FIXED})
+    return canonical({name: value for name, value in ticket.fields.items() if name not in _FIXED})
