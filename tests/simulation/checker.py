@@ -176,7 +176,7 @@ def at_the_end(world: World, desk: SimHelpdesk, report: Report) -> Iterator[str]
             continue
         if state in ("pending", "failed"):
             yield f"{entry.key} is {state} though nothing stands in its way any more"
-        if state == "held_back" and entry.ticket not in blocked:
+        if state == "held_back" and entry.ticket not in blocked and not _waits_for_its_thread(world, entry, report):
             yield f"{entry.key} is held back, and no earlier message of its ticket is missing"
         if state == "in_doubt" and not _may_stay_in_doubt(world, entry, there):
             yield f"{entry.key} stays in doubt though looking tells whether it is there"
@@ -186,6 +186,14 @@ def at_the_end(world: World, desk: SimHelpdesk, report: Report) -> Iterator[str]
     undisturbed = not (world.strip or world.merge or world.delete) and "rejected" not in set().union(*told.values())
     if undisturbed and report.exit_code != 0 and all(entry.text in there for entry in world.entries):
         yield f"everything is there, and the exit code is {report.exit_code}"
+
+
+def _waits_for_its_thread(world: World, entry: Entry, report: Report) -> bool:
+    """A new ticket is not opened while a later message of it may be there: of the records of one answer a crash may
+    have left those of the first messages alone."""
+    assert report.results is not None
+    thread = world.threads.get(entry.ticket, []) if isinstance(entry.ticket, str) else []
+    return any(report.results[each.key]["outcome"] == "in_doubt" for each in thread)
 
 
 def _may_stay_in_doubt(world: World, entry: Entry, there: set[str]) -> bool:
