@@ -11,6 +11,7 @@ import os
 import stat
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -23,9 +24,9 @@ from bulkmsg.readers.text import shown
 MOST_BYTES = 500_000_000
 CHUNK = 1 << 18
 
-_LOOKS_KEPT = 4096  # names whose file was looked at in one reading
+_LOOKS_KEPT = 20_000  # names whose file was looked at in one reading
 _MARKS_KEPT = 50_000  # files whose content is known as long as the file system says that they are the same
-_MOST_GUESSES = 50  # names that are not there for which a near one is looked for: it means reading a folder
+_MOST_GUESSES = 20  # names that are not there for which a near one is looked for: it means reading a folder
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -95,7 +96,6 @@ class Folder:
         self._base = base
         self._digests = digests
         self._looks: Kept[str, Attached | Unfit] = Kept(_LOOKS_KEPT)
-        self._real: str | None = None
         self._guesses = 0
 
     def look(self, name: str) -> Attached | Unfit:
@@ -107,7 +107,7 @@ class Folder:
         if name.startswith(("/", "\\")) or ".." in name.replace("\\", "/").split("/") or name[1:3] in (":\\", ":/"):
             return _outside(name, "")
         try:
-            path = os.path.realpath(self._base / name)
+            path = self._resolved(name)
             below = self._below(path)
             if below is None:
                 return _outside(name, ", through a link")
@@ -118,10 +118,24 @@ class Folder:
         except (OSError, ValueError) as error:
             return self._unusable(name, error)
 
+    @cached_property
+    def _real(self) -> str:
+        return os.path.realpath(self._base)
+
+    def _resolved(self, name: str) -> str:
+        """Where a name leads, every link resolved. Mostly there is none, which a look at each part below the folder
+        tells sooner than resolving the folder's own path again for each file."""
+        path = self._real
+        for part in name.split("/"):
+            if part in ("", "."):
+                continue
+            path = f"{path}/{part}"
+            if stat.S_ISLNK(os.lstat(path).st_mode):
+                return os.path.realpath(self._base / name)
+        return path
+
     def _below(self, path: str) -> str | None:
         """The way from the folder to a resolved path; None where it does not lie inside. The folder itself is ""."""
-        if self._real is None:
-            self._real = os.path.realpath(self._base)
         inside = os.path.commonpath([self._real, path]) == self._real
         return path[len(self._real) :].lstrip("/") if inside else None
 

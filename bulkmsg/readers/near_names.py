@@ -11,7 +11,8 @@ from pathlib import Path
 
 from bulkmsg.readers.text import shown
 
-_MOST_NAMES = 2_000  # of a folder, among which a misspelt name is looked for
+_MOST_NAMES = 20_000  # of a folder, among which the same in other letters is looked for
+_MOST_COMPARED = 1_000  # of those that are about as long: comparing is slow
 
 
 def nearest(base: Path, name: str) -> str:
@@ -32,7 +33,8 @@ def _meant(base: Path, parts: list[str], depth: int, names: list[str]) -> str:
     if same is not None:
         return "the folder has a name that looks the same and is made of other characters: copy it from there"
     near = next((each for each in names if each.casefold() == part.casefold()), None)
-    near = near or next(iter(get_close_matches(part, names, 1, 0.6)), None)
+    alike = islice((each for each in names if abs(len(each) - len(part)) <= len(part) // 3 + 1), _MOST_COMPARED)
+    near = near or next(iter(get_close_matches(part, alike, 1, 0.6)), None)
     if near is None:
         return f"the folder `{shown(above or './')}` holds no `{shown(part)}` nor anything like it"
     whole = "/".join([*parts[:depth], near, *parts[depth + 1 :]])

@@ -22,11 +22,6 @@ from bulkmsg.validation.checks import Trouble
 Look = Callable[[str], Attached | Unfit]
 
 
-def no_folder(name: str) -> Unfit:
-    """The look of somebody who has no files at hand."""
-    return Unfit("BM420", f"the file `{shown(name)}` does not exist", "there is no folder in which it could be")
-
-
 _MOST_LISTED = 500  # as the schemas say; looking at more files than that would only take long
 UNKNOWN_TYPE = "application/octet-stream"
 # Many mail systems take messages up to 25 MB (Gmail, Outlook.com), and base64 makes files a third larger.
@@ -65,6 +60,11 @@ def _types() -> MimeTypes:
     return known
 
 
+def no_folder(name: str) -> Unfit:
+    """The look of somebody who has no files at hand."""
+    return Unfit("BM420", f"the file `{shown(name)}` does not exist", "there is no folder in which it could be")
+
+
 def guessed_type(name: str) -> str | None:
     """The content type that a file's name suggests."""
     _, dot, ending = name.rpartition(".")
@@ -81,6 +81,20 @@ def files_of(fields: dict[str, Json]) -> list[tuple[int, dict[str, Json]]]:
     if not isinstance(listed, list) or len(listed) > _MOST_LISTED:
         return []
     return [(at, item) for at, item in enumerate(listed) if has_file(item)]
+
+
+def too_many(fields: dict[str, Json]) -> Trouble | None:
+    """A list that is longer than the schemas allow, of which each item would take long to look at."""
+    listed = fields.get("attachments")
+    if not isinstance(listed, list) or len(listed) <= _MOST_LISTED:
+        return None
+    said = f"attachments has {len(listed):,} items; at most {_MOST_LISTED} are allowed"
+    return Trouble("BM205", ("attachments",), said, "spread them over several messages")
+
+
+def cut(fields: dict[str, Json]) -> dict[str, Json]:
+    """The fields with no more attachments than are allowed."""
+    return {**fields, "attachments": fields["attachments"][:_MOST_LISTED]}
 
 
 def look_at(fields: dict[str, Json], mode: Mode, look: Look, troubles: list[Trouble]) -> tuple[Upload, ...]:

@@ -257,6 +257,11 @@ class Assembly:
         if len(merged) > _MOST_FIELDS:  # all beyond are unknown, and looking at each would take long
             kept = sorted(merged, key=lambda name: name not in _known_fields())[:_MOST_FIELDS]
             merged = {name: merged[name] for name in kept}
+        if (many := attachments.too_many(merged)) is not None:
+            told.add(many, path)
+            merged = attachments.cut(merged)
+            if checker.is_valid(merged):
+                return
         found = checker.violations(merged, MOST_PER_ENTRY)
         told.violations((item for item in found if item.path[:1] != ("messages",)), path)
         if not found:

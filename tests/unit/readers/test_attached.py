@@ -155,7 +155,7 @@ def test_near_names_are_looked_for_so_often_only(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(attached, "nearest", guess)
     folder = Folder(tmp_path, Digests())
     told = [folder.look(f"{number}.pdf") for number in range(200)]
-    assert len(asked) == 50
+    assert len(asked) == 20
     assert {each.hint for each in told if isinstance(each, Unfit)} == {
         "check the name: it is relative to the folder of the batch, whichever file names it"
     }

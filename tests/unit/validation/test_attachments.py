@@ -91,6 +91,10 @@ def test_an_empty_file_is_an_error_where_it_would_be_mailed() -> None:
 def test_a_list_that_the_schema_refuses_is_not_looked_at() -> None:
     assert told(*[{"file": "missing"}] * 500) != []
     assert told(*[{"file": "missing"}] * 501) == []
+    many = attachments.too_many({"attachments": [{}] * 2000})
+    assert many is not None
+    assert (many.rule, many.message) == ("BM205", "attachments has 2,000 items; at most 500 are allowed")
+    assert attachments.too_many({"attachments": [{}] * 500}) is None
 
 
 def test_the_files_of_a_message_are_large_together() -> None:
