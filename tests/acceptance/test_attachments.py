@@ -61,6 +61,7 @@ def uploaded(url: str) -> list[dict[str, Any]]:
 def test_a_file_in_three_messages_is_uploaded_once_and_they_carry_what_the_helpdesk_answered(tmp_path: Path) -> None:
     entries = (entry(1, "invoices/12.pdf"), entry(2, "invoices/12.pdf"), entry(1, "invoices/13.pdf", "invoices/12.pdf"))
     batch = batch_of(tmp_path, *entries, files=("12.pdf", "13.pdf"))
+    planned = run(None, "plan", batch, "--format", "json")
     with sandbox(*QUICK) as url:
         done = run(url, "run", batch, *OPTIONS)
         assert done.returncode == 0, done.stderr
@@ -73,7 +74,6 @@ def test_a_file_in_three_messages_is_uploaded_once_and_they_carry_what_the_helpd
         assert found == [["12.pdf"], ["12.pdf"], ["13.pdf", "12.pdf"]], "in their order"
         for item in (item for each in carried for item in each):
             assert item == {**stored[item["name"]], "public": True}
-        planned = run(None, "plan", batch, "--format", "json")
         assert answer_of(planned)["requests"] == answer_of(done)["requests"] == sum(requests(url).values())
         again = run(url, "run", batch, *OPTIONS)
         assert (again.returncode, len(uploaded(url)), len(arrived(url))) == (0, 2, 3), "nothing is left to do"

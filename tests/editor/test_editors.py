@@ -244,6 +244,7 @@ HOVERS = [
     (MESSAGE.format("sender: {em¦ail: anna@acme.example}"), "outgoing", ("sender", "email")),
     (MESSAGE.format("vi¦a: api"), "outgoing", ("via",)),
     (MESSAGE.format("attachments: [{u¦rl: https://x.example/a}]"), "outgoing", ("attachments", "url")),
+    (MESSAGE.format("attachments: [{f¦ile: invoices/12.pdf}]"), "outgoing", ("attachments", "file")),
     ("version: 1\nmessages: []\ndefaults:\n  outgoing:\n    sen¦der: {id: 5}\n", "outgoing", ("sender",)),
     ("version: 1\nmessages: []\ndefaults:\n  ticket: {sta¦tus: open}\n", "ticket", ("status",)),
     ("version: 1\ntickets:\n  - sta¦tus: closed\n", "ticket", ("status",)),
