@@ -63,6 +63,14 @@ def _knob(*names: str, **more: Any) -> Callable[[Any], Any]:
     metavar="EMAIL",
     help="A mailbox; else any address is. Can be given again.",
 )
+@_knob("--rule", "rules", multiple=True, metavar="NAME=EVENT", help="An automation rule. Can be given again.")
+@_knob(
+    "--switched-off", multiple=True, metavar="NAME", help="A rule or a mailbox that is deactivated. Can be given again."
+)
+@_knob("--team", "teams", multiple=True, metavar="NAME", help="A team. Can be given again.")
+@_knob("--tag", "tags", multiple=True, metavar="NAME", help="A tag. Can be given again.")
+@_knob("--role", metavar="ROLE", help="That of whoever signs in, such as observer-agent; default agent.")
+@_knob("--closed", multiple=True, metavar="LIST", help="A list that answers 403, such as rules. Can be given again.")
 @click.pass_context
 def command(ctx: click.Context, /, **given: Any) -> int:
     """Run a helpdesk on this machine, to try things on.
@@ -90,6 +98,9 @@ def settings_of(given: dict[str, Any]) -> SandboxSettings:
         values["latency"] = _range(values["latency"])
     if "merged" in values:
         values["merged"] = dict(_pair(text) for text in values["merged"])
+    if "rules" in values:
+        named = (text.partition("=") for text in values["rules"])
+        values["rules"] = {name: events or "ticket-message-created" for name, _, events in named}
     if "deleted" in values:
         values["deleted"] = frozenset(values["deleted"])
     try:

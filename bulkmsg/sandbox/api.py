@@ -8,7 +8,7 @@ from typing import Any
 from bulkmsg.sandbox import catalog, resources
 from bulkmsg.sandbox.clock import Moment
 from bulkmsg.sandbox.model import Helpdesk
-from bulkmsg.sandbox.wire import Answer, Call, not_allowed, not_found
+from bulkmsg.sandbox.wire import Answer, Call, forbidden, not_allowed, not_found
 
 Handler = Callable[..., Answer]
 
@@ -120,6 +120,8 @@ class Api:
         handler = ROUTES[where.pattern].get(call.method)
         if handler is None:
             return not_allowed()
+        if call.method == "GET" and where.pattern.removeprefix("/api/") in self.desk.settings.closed:
+            return forbidden()
         done = handler(self.desk, call, when, *where.numbers)
         self._count(call, where, done)
         return done

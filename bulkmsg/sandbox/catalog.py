@@ -10,7 +10,7 @@ from bulkmsg.sandbox.resources import json_body
 from bulkmsg.sandbox.rules import customer_problems
 from bulkmsg.sandbox.wire import Answer, Call, Json, answer, duplicate, not_found, refusal, too_large
 
-FIRST_MAILBOX, FIRST_RULE, FIRST_SETTING = 126_001, 120_001, 360_001
+FIRST_MAILBOX, FIRST_RULE, FIRST_SETTING, FIRST_TEAM = 126_001, 120_001, 360_001, 18_001
 UPLOADS = ("public_attachment", "attachment", "profile_picture", "widget_picture")
 FILES = "https://uploads.sandbox.invalid"
 """Stored files are not fetchable: nothing is stored, and the host does not exist."""
@@ -33,9 +33,9 @@ def account(desk: Helpdesk, call: Call, when: Moment) -> Answer:
     return answer(
         {
             "created_datetime": desk.start.stamp,
-            "deactivated_datetime": None,
+            "deactivated_datetime": desk.start.stamp if desk.settings.status == "deactivated" else None,
             "domain": desk.settings.account,
-            "status": {"status": "active"},
+            "status": {"status": desk.settings.status},
             "settings": account_settings(desk),
             "meta": {},
             "current_subscription": {"plan": "sandbox", "status": "active"},
@@ -63,11 +63,12 @@ def users(desk: Helpdesk, call: Call, when: Moment) -> Answer:
 
 def current_user(desk: Helpdesk, call: Call, when: Moment) -> Answer:
     """`/api/users/0` is whoever is authenticated."""
-    return answer(desk.people.resolve("user", {"email": desk.owner(call.authorization)}).data)
+    person = desk.people.resolve("user", {"email": desk.owner(call.authorization)})
+    return answer({**person.data, "role": {"name": desk.settings.role}})
 
 
 def user(desk: Helpdesk, call: Call, when: Moment, number: int) -> Answer:
-    person = desk.people.by_id.get(number)
+    person = desk.people.by_id.get(number) or desk.people.stranger_with(number)
     return answer(person.data) if person and person.kind == "user" else not_found()
 
 
@@ -115,8 +116,8 @@ def _person_matches(data: Json, call: Call) -> bool:
 
 
 def integrations(desk: Helpdesk, call: Call, when: Moment) -> Answer:
-    """The mailboxes. When any address is one, those that were used are listed."""
-    boxes = enumerate(desk.post.mailboxes.values())
+    """The mailboxes; none where any address is one."""
+    boxes = enumerate(desk.post.mailboxes)
     items = [mailbox(FIRST_MAILBOX + i, address, desk) for i, address in boxes]
     wanted = call.query.get("type")
     items = [item for item in items if not wanted or item["type"] in wanted]
@@ -132,8 +133,8 @@ def mailbox(number: int, address: str, desk: Helpdesk) -> Json:
         "description": None,
         "created_datetime": desk.start.stamp,
         "updated_datetime": desk.start.stamp,
-        "deactivated_datetime": None,
-        "locked_datetime": None,
+        "deactivated_datetime": desk.start.stamp if address in desk.settings.switched_off else None,
+        "locked_datetime": desk.start.stamp if address in desk.settings.locked else None,
         "meta": {
             "address": address,
             "provider": "sandbox",
@@ -156,7 +157,7 @@ def rules(desk: Helpdesk, call: Call, when: Moment) -> Answer:
             "description": None,
             "created_datetime": desk.start.stamp,
             "updated_datetime": desk.start.stamp,
-            "deactivated_datetime": None,
+            "deactivated_datetime": desk.start.stamp if name in desk.settings.switched_off else None,
             "event_types": events,
             "code": 'Action("addTags", { tags: "sandbox" })',
             "code_ast": {},
@@ -170,7 +171,10 @@ def rules(desk: Helpdesk, call: Call, when: Moment) -> Answer:
 
 
 def teams(desk: Helpdesk, call: Call, when: Moment) -> Answer:
-    return listed(call, [], ["search"], ("created_datetime", "name"))
+    made: Json = {"created_datetime": desk.start.stamp, "description": None, "decoration": {}, "members": []}
+    named = enumerate(desk.settings.teams)
+    items = [{"id": FIRST_TEAM + i, "name": n, "uri": f"/api/teams/{FIRST_TEAM + i}/", **made} for i, n in named]
+    return listed(call, items, ["search"], ("created_datetime", "name"))
 
 
 def tags(desk: Helpdesk, call: Call, when: Moment) -> Answer:

@@ -76,6 +76,13 @@ def _world(add: Add) -> None:
     add("--mailboxes", action="extend", nargs="+", metavar="EMAIL", help="the integrations (default: any)")
     add("--rules", action="extend", nargs="+", type=_rule, metavar="NAME=EVENTS")
     add("--account-settings", type=json.loads, metavar="JSON")
+    add("--switched-off", action="extend", nargs="+", metavar="NAME", help="rules and mailboxes that are deactivated")
+    add("--locked", action="extend", nargs="+", metavar="EMAIL", help="mailboxes that are locked")
+    add("--teams", action="extend", nargs="+", metavar="NAME")
+    add("--tags", action="extend", nargs="+", metavar="NAME")
+    add("--role", help="of whoever is authenticated (default agent)")
+    add("--status", help="of the account (default active)")
+    add("--closed", action="extend", nargs="+", metavar="LIST", help="lists that answer 403, such as rules")
 
 
 def _range(text: str) -> tuple[float, float]:
@@ -101,6 +108,7 @@ _SHAPES: dict[str, Callable[[Any], Any]] = {
     "deleted": frozenset,
     "merged": dict,
     "rules": dict,
+    **dict.fromkeys(("switched_off", "locked", "teams", "tags", "closed"), tuple),
 }
 
 

@@ -82,6 +82,23 @@ def renew(house: House, call: Call, when: Moment) -> Answer:
     return answer({"renewed": sorted(names)})
 
 
+LISTS = ("agents", "mailboxes", "switched_off", "locked", "teams", "tags", "closed")
+MAPPINGS = ("rules", "account_settings")
+WORDS = ("role", "status")
+
+
+def registry(house: House, call: Call, when: Moment) -> Answer:
+    """What an administrator does: `{"agents": ["anna@acme.com"], "rules": {"Auto reply": "ticket-created"}}` and so on,
+    by the names of the settings; each that is given replaces what was there."""
+    wanted = _object(call) or {}
+    shapes = {**dict.fromkeys(LISTS, list), **dict.fromkeys(MAPPINGS, dict), **dict.fromkeys(WORDS, str)}
+    wrong = [name for name, value in wanted.items() if name not in shapes or not isinstance(value, shapes[name])]
+    if wrong or not wanted:
+        return refusal(400, f"Give lists: {', '.join(LISTS)}; mappings: {', '.join(MAPPINGS)}; texts: role, status.")
+    house.api.desk.arrange({name: tuple(v) if name in LISTS else v for name, v in wanted.items()})
+    return answer({"arranged": sorted(wanted)})
+
+
 def arrange(house: House, call: Call, when: Moment) -> Answer:
     """Arrange a ticket: `{"action": "create|merge|trash|delete|change", "id": 1, ...}`."""
     wanted = _object(call) or {}
@@ -147,6 +164,7 @@ DOORS: dict[str, dict[str, Callable[[House, Call, Moment], Answer]]] = {
     "/_sandbox/history": {"GET": history},
     "/_sandbox/faults": {"GET": faults, "POST": set_faults},
     "/_sandbox/account": {"POST": renew},
+    "/_sandbox/registry": {"POST": registry},
     "/_sandbox/tickets": {"POST": arrange},
 }
 ACTIONS: dict[str, Callable[[House, int, Json, Moment], Answer]] = {

@@ -34,28 +34,28 @@ class PostOffice:
     """Mailboxes, the outbox, and what waits for its outcome. Nothing ever leaves."""
 
     def __init__(self, settings: SandboxSettings) -> None:
-        self.delay, self.any_mailbox = settings.send_delay, settings.mailboxes is None
-        self.mailboxes = {box.lower(): box for box in settings.mailboxes or ()}
+        self.delay, self.settings = settings.send_delay, settings
         self.outbox: list[Json] = []
         self.waiting: list[Waiting] = []
 
+    @property
+    def mailboxes(self) -> list[str]:
+        """The addresses of the integrations; none where any address is one."""
+        return list({box.lower(): box for box in self.settings.mailboxes or ()}.values())
+
     def is_mailbox(self, data: Json) -> bool:
         """Whether a message would go out through an existing mailbox. Only e-mail asks for one."""
-        if data["channel"] != MAIL_CHANNEL or self.any_mailbox:
+        if data["channel"] != MAIL_CHANNEL or self.settings.mailboxes is None:
             return True
-        return address(data, "from").lower() in self.mailboxes
+        off = {*self.settings.switched_off, *self.settings.locked}
+        return address(data, "from").lower() in {box.lower() for box in self.mailboxes if box not in off}
 
     def post(self, message: Json, when: Moment) -> None:
         """Take a stored message: into the outbox, or towards its failure."""
         failure = None if self.is_mailbox(message) else NO_MAILBOX
         if failure is None:
             self.outbox.append(entry(message, when))
-            self._remember(address(message, "from"), message["channel"])
         self.waiting.append(Waiting(when.later(self.delay), message, failure))
-
-    def _remember(self, box: str, channel: str) -> None:
-        if box and channel == MAIL_CHANNEL:
-            self.mailboxes.setdefault(box.lower(), box)
 
     def settle(self, when: Moment) -> None:
         """Write the outcome into every message that is due."""

@@ -4,7 +4,7 @@ No de-duplication: the same external_id twice makes two messages, as Gorgias's r
 Whether something new shows in a listing is for the reader to ask (`visible`), since listings may lag.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bulkmsg.sandbox.clock import Moment, given
 from bulkmsg.sandbox.mail import NO_MAILBOX, PostOffice, must_deliver
@@ -50,7 +50,7 @@ class Helpdesk:
         self.tickets: dict[int, Ticket] = {}
         self.messages: dict[int, Message] = {}
         self.merged, self.deleted = dict(settings.merged), set(settings.deleted)
-        self.tags: dict[str, int] = {}
+        self.tags = {name: FIRST_TAG + i for i, name in enumerate(settings.tags)}
         self.post = PostOffice(settings)
         self.history: list[Json] = []
         self.deletions: list[Json] = []
@@ -58,6 +58,14 @@ class Helpdesk:
         self.next_message, self.next_ticket = FIRST_MESSAGE, FIRST_TICKET
         for number in settings.tickets:
             self.keep(self.virtual(number))
+
+    def arrange(self, changes: Json) -> None:
+        """Other people, mailboxes, rules or settings from now on, by the names of the settings."""
+        self.settings = self.post.settings = replace(self.settings, **changes)
+        if "agents" in changes:
+            self.people.restrict(changes["agents"])
+        for name in changes.get("tags", ()):
+            self.tags.setdefault(name, FIRST_TAG + len(self.tags))
 
     @property
     def outbox(self) -> list[Json]:

@@ -111,6 +111,22 @@ class People:
             self.next_id[kind] += 1
         return self.reserved[key]
 
+    def restrict(self, agents: Iterable[str]) -> None:
+        """From now on only these are agents, beside the bot."""
+        self.open_users = False
+        gone = [person for person in self.all("user") if person is not self.bot]
+        for person in gone:
+            del self.by_id[person.data["id"]]
+            self.by_email.pop((person.data["email"] or "").strip().lower(), None)
+        for email in agents:
+            self.add("user", email, {})
+
+    def stranger_with(self, number: int) -> Person | None:
+        """How an unknown id looks when any sender counts as a user. Registers nobody."""
+        if not (self.open_users and self.open_ids) or number in self.by_id or number < 1:
+            return None
+        return Person("user", _record("user", number, None, self.created, "agent"))
+
     def stranger(self, email: str) -> Person | None:
         """How an unknown address looks among the users when any sender counts as one. Registers nobody."""
         if not self.open_users or self.find(email):

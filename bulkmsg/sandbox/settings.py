@@ -96,11 +96,25 @@ class SandboxSettings:
     customers: tuple[str, ...] = ()
     """Addresses of customers known from the start."""
     mailboxes: tuple[str, ...] | None = None
-    """Addresses of the e-mail integrations. None: any address is one (those seen are listed)."""
+    """Addresses of the e-mail integrations. None: any address is one, so that none is listed."""
     rules: Mapping[str, str] = field(default_factory=dict)
     """Automation rules listed as active: name to event types, such as `ticket-message-created`."""
     account_settings: Mapping[str, Any] = field(default_factory=dict)
     """More or other account settings: type to data, such as `auto-merge`."""
+    switched_off: tuple[str, ...] = ()
+    """Names of rules and addresses of mailboxes that are listed as deactivated."""
+    locked: tuple[str, ...] = ()
+    """Addresses of mailboxes that are listed as locked."""
+    teams: tuple[str, ...] = ()
+    """Names of the teams."""
+    tags: tuple[str, ...] = ()
+    """Names of tags that are there from the start."""
+    role: str = "agent"
+    """The role of whoever is authenticated: `admin agent basic-agent lite-agent observer-agent`."""
+    status: str = "active"
+    """The account's status. `deactivated` also dates its deactivation."""
+    closed: tuple[str, ...] = ()
+    """Lists that answer 403, as a credential without their scope meets: `rules`, `users`, `integrations` and so on."""
 
     seed: int = 0
     """Seeds latency and faults: same seed, same requests, same behaviour."""

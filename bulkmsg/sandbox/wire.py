@@ -92,6 +92,10 @@ def out_of_quota() -> Answer:
     return refusal(403, "You do not have enough permissions to perform this action. Messaging quota exceeded.")
 
 
+def forbidden() -> Answer:
+    return refusal(403, "You do not have enough permissions to perform this action.")
+
+
 def not_found() -> Answer:
     return refusal(404, "Resource not found.")
 

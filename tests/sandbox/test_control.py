@@ -232,3 +232,17 @@ def test_a_quota_and_a_key_are_renewed_while_it_runs() -> None:
         assert (await client.post(note()))[0] == 401
 
     with_sandbox(test, quota=1)
+
+
+def test_the_registry_is_arranged_while_it_runs() -> None:
+    async def test(client: Client) -> None:
+        wanted = {"agents": ["bob@acme.com"], "rules": {"Auto reply": "ticket-created"}, "mailboxes": ["a@acme.com"]}
+        assert (await client.call("POST", "/_sandbox/registry", wanted))[0] == 200
+        assert (await client.post(note()))[0] == 400, "anna is no agent any more"
+        assert (await client.post(note(sender={"email": "bob@acme.com"})))[0] == 201
+        assert [rule["name"] for rule in (await client.call("GET", "/api/rules"))[2]["data"]] == ["Auto reply"]
+        assert len((await client.call("GET", "/api/integrations"))[2]["data"]) == 1
+        for wrong in ({}, {"agents": "bob"}, {"port": 1}):
+            assert (await client.call("POST", "/_sandbox/registry", wrong))[0] == 400
+
+    with_sandbox(test)

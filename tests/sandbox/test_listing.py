@@ -253,3 +253,47 @@ def test_unknown_paths_answer_404_and_other_methods_405_in_json() -> None:
 
 def test_a_slash_at_the_end_is_tolerated() -> None:
     assert Desk().call("GET", "/api/tickets/5/")[0] == 200
+
+
+# -- what an administrator arranges -----------------------------------------------------------------------
+
+
+def test_rules_and_mailboxes_can_be_switched_off_and_locked() -> None:
+    desk = Desk(
+        rules={"Auto reply": "ticket-created", "Old": "ticket-created"},
+        mailboxes=("new@acme.com", "old@acme.com", "lost@acme.com"),
+        switched_off=("Old", "old@acme.com"),
+        locked=("lost@acme.com",),
+    )
+    rules = desk.call("GET", "/api/rules")[1]["data"]
+    assert {rule["name"]: rule["deactivated_datetime"] is None for rule in rules} == {"Auto reply": True, "Old": False}
+    boxes = desk.call("GET", "/api/integrations")[1]["data"]
+    live = [box for box in boxes if not box["deactivated_datetime"] and not box["locked_datetime"]]
+    assert [box["meta"]["address"] for box in live] == ["new@acme.com"]
+
+
+def test_a_mailbox_that_is_off_mails_nothing() -> None:
+    desk = Desk(mailboxes=("support@acme.com",), switched_off=("support@acme.com",))
+    desk.post(outgoing())
+    assert desk.helpdesk.outbox == []
+
+
+def test_where_any_address_is_a_mailbox_none_is_listed() -> None:
+    desk = Desk()
+    desk.post(outgoing())
+    assert len(desk.helpdesk.outbox) == 1
+    assert desk.call("GET", "/api/integrations")[1]["data"] == []
+
+
+def test_an_unknown_id_is_a_user_only_where_any_sender_is() -> None:
+    assert Desk().call("GET", "/api/users/77")[1]["role"] == {"name": "agent"}
+    assert Desk(agents=("anna@acme.com",)).call("GET", "/api/users/77")[0] == 404
+
+
+def test_teams_tags_role_status_and_closed_lists_are_as_given() -> None:
+    desk = Desk(teams=("Billing",), tags=("vip",), role="observer-agent", status="deactivated", closed=("rules",))
+    assert [team["name"] for team in desk.call("GET", "/api/teams")[1]["data"]] == ["Billing"]
+    assert [tag["name"] for tag in desk.call("GET", "/api/tags")[1]["data"]] == ["vip"]
+    assert desk.call("GET", "/api/users/0")[1]["role"] == {"name": "observer-agent"}
+    assert desk.call("GET", "/api/account")[1]["deactivated_datetime"] is not None
+    assert desk.call("GET", "/api/rules")[0] == 403
