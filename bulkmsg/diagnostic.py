@@ -29,7 +29,8 @@ def _rules(*rows: tuple[str, str, str]) -> dict[str, Rule]:
 
 _LONGEST_NAME = 60  # characters of a column's name that are shown
 
-# 1xx reading, 2xx the schemas, 3xx modes and types, 4xx values, 5xx identity, 6xx templates, 7xx tickets.
+# 1xx reading, 2xx the schemas, 3xx modes and types, 4xx values, 5xx identity, 6xx templates, 7xx tickets,
+# 8xx the account, which only the preflight sees.
 RULES = _rules(
     ("BM101", "error", "the file cannot be read"),
     ("BM102", "error", "the file is not UTF-8 text"),
@@ -96,6 +97,16 @@ RULES = _rules(
     ("BM704", "error", "a ticket is both new and existing"),
     ("BM705", "error", "rows of one ticket contradict each other"),
     ("BM706", "warning", "a ticket's dates and status do not fit together"),
+    ("BM801", "error", "an agent is no user of the account"),
+    ("BM802", "error", "an address to send from is no mailbox of the account"),
+    ("BM803", "error", "a ticket does not exist"),
+    ("BM804", "error", "a ticket was merged into another"),
+    ("BM805", "error", "an external id names several tickets"),
+    ("BM806", "error", "the account's rules may react"),
+    ("BM807", "warning", "a setting of the account may react"),
+    ("BM808", "error", "the account is not active"),
+    ("BM809", "warning", "the role of the credentials' user allows notes only"),
+    ("BM810", "note", "something could not be checked"),
 )
 
 

@@ -14,7 +14,7 @@ from bulkmsg.pacing import Pacer
 from bulkmsg.ports import KnownTicket
 from bulkmsg.settings import API_KEY_RATE, OAUTH_RATE, Rate
 
-# What a run asks before it sends: the account and the user whom the credentials belong to.
+# What every visit to the helpdesk asks first: the account and the user whom the credentials belong to.
 PREFLIGHT_REQUESTS = 2
 _ASKED = 1000
 

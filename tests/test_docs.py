@@ -209,8 +209,10 @@ def test_every_fault_and_every_door_of_the_sandbox_is_described() -> None:
 
 # -- the rules -----------------------------------------------------------------------------------------------------
 
-# What no block of a page can show: a file that is missing, bytes that are no text, a thousand errors, a megabyte.
+# What no block of a page can show: a file that is missing, bytes that are no text, a thousand errors, a megabyte, and
+# all that only an account can say.
 WITHOUT_EXAMPLE = {"BM101", "BM102", "BM207", "BM411", "BM423", "BM425"}
+WITHOUT_EXAMPLE |= {rule for rule in RULES if rule.startswith("BM8")}
 
 PARSED = rule_pages.pages()
 _ENDINGS = {"yaml": "yaml", "csv": "csv", "jsonl": "jsonl"}

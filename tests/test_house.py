@@ -17,7 +17,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "engine journal gorgias.client budget progress reports",
         "courier",
         "uploads",
-        "desk reconcile",
+        "desk reconcile preflight",
         "review delivery meeting",
         "looking",
         "plan retry stopping deadline sharing",

@@ -44,6 +44,7 @@ def plan_of(seen: Survey, rate: Rate) -> Plan:
         posts=seen.posts,
         named_tickets=seen.named_tickets,
         uploads=seen.uploads,
+        preflight=seen.roster.requests,
     )
 
 

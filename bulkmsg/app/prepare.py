@@ -23,6 +23,7 @@ from bulkmsg.review import Review, review
 from bulkmsg.settings import SANDBOX_ACCOUNT, Credentials, InDoubt, Rate, check_account, check_base_url
 from bulkmsg.stopping import USUAL_ERRORS, ErrorLimit, OnRejection
 from bulkmsg.validation.header import read_header
+from bulkmsg.validation.roster import What
 from bulkmsg.validation.survey import BatchFile, Survey, messages, survey
 
 LOOPBACK_ACCOUNT = "loopback"
@@ -43,6 +44,7 @@ class RunOptions:
         takeover: a log that a run on another machine left open may be gone on with.
         looked: messages in doubt were looked for right before, as a rebuild does.
         update_tickets: tickets of the batch that are there get their own fields again where these were changed.
+        ignore_rules: an import goes on although active rules of the account may react.
     """
 
     account: str | None = None
@@ -66,6 +68,7 @@ class RunOptions:
     takeover: bool = False
     looked: bool = False
     update_tickets: bool = False
+    ignore_rules: bool = False
     flags: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -141,6 +144,11 @@ class Prepared:
     def plan(self) -> Plan:
         credentials = self.options.credentials or Credentials()
         return plan_of(self.survey, self.options.rate or credentials.default_rate)
+
+    @property
+    def mailboxes(self) -> tuple[str, ...]:
+        """The addresses that messages go out from, so that a sandbox of the run's own has them."""
+        return tuple(str(name) for name in self.survey.roster.names(What.MAILBOX))
 
     def messages(self) -> Any:
         """All messages of the batch for this account, in order."""

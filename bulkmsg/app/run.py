@@ -14,7 +14,7 @@ from random import Random
 from typing import Any, Protocol
 
 from bulkmsg import __version__
-from bulkmsg.app.preflight import look_for_lost_log, who_we_are
+from bulkmsg.app.preflight import examine, look_for_lost_log, meet, refuse
 from bulkmsg.app.prepare import Prepared
 from bulkmsg.app.result import RunResult, result_of
 from bulkmsg.app.sandbox_view import sandbox_view
@@ -22,7 +22,8 @@ from bulkmsg.app.signals import SIGNALS, Listening
 from bulkmsg.app.target import Reach, over_http
 from bulkmsg.deadline import deadlines
 from bulkmsg.delivery import Policy
-from bulkmsg.desk import GO_ON, Desk, Halt
+from bulkmsg.desk import GO_ON, Desk, Halt, Stopped
+from bulkmsg.diagnostic import Diagnostic
 from bulkmsg.engine import Engine
 from bulkmsg.errors import LogUnusable, worst
 from bulkmsg.events import Event, Name, RunView
@@ -62,6 +63,7 @@ class Sending:
     Args:
         consent: the number of people that were agreed to be mailed.
         reach: how the run comes to its helpdesk.
+        found: is told what the preflight found, before that stops the run or lets it go on.
     """
 
     prepared: Prepared
@@ -74,6 +76,7 @@ class Sending:
     engine: Engine | None = None
     desk: Desk | None = None
     reach: Reach = over_http
+    found: Callable[[list[Diagnostic]], None] = lambda findings: None
     _signals: int = 0
     _began: float = 0.0
 
@@ -82,7 +85,8 @@ class Sending:
 
         Raises:
             LogUnusable: the batch ran before and its log is missing, or the log cannot be written.
-            Refused: the credentials are not accepted.
+            Refused: the account's own rules or its status stand against the run.
+            InvalidBatch: the batch names agents or mailboxes that the account does not have.
         """
         options = self.prepared.options
         self._began = asyncio.get_running_loop().time()
@@ -106,10 +110,17 @@ class Sending:
             return result if reached.sandbox is None else replace(result, sandbox=sandbox_view(reached.sandbox))
 
     async def _preflight(self, desk: Desk) -> int | None:
-        user = await who_we_are(desk, self.prepared, self.random)
-        if self.prepared.log is None and desk.halt is None:
-            await look_for_lost_log(desk, self.prepared, self.random)
-        return user
+        prepared = self.prepared
+        who = await meet(desk, prepared, self.random)
+        if prepared.log is None and desk.halt is None:
+            await look_for_lost_log(desk, prepared, self.random)
+        if desk.halt is None:
+            with suppress(Stopped):
+                seen = await examine(desk, prepared, who, self.random, ignore_rules=prepared.options.ignore_rules)
+                seen.close(prepared)
+                self.found(seen.findings)
+                refuse(seen.findings, prepared.batch.name)
+        return who.user_id
 
     async def _run(self, user: int | None) -> RunResult:
         prepared, desk = self.prepared, self.desk

@@ -11,7 +11,7 @@ from random import Random
 from secrets import token_hex
 from signal import Signals
 
-from bulkmsg.app.preflight import who_we_are
+from bulkmsg.app.preflight import Who, meet
 from bulkmsg.app.prepare import Errand
 from bulkmsg.app.signals import SIGNALS, Listening
 from bulkmsg.app.target import over_http
@@ -26,7 +26,14 @@ Take = Callable[[Sequence[Wanted], Reading], None]
 Work = Callable[[Desk, int | None], Awaitable[None]]
 
 
-async def visit(errand: Errand, sink: Sink, note: Callable[[str], None], random: Random, work: Work) -> Desk:
+async def visit(
+    errand: Errand,
+    sink: Sink,
+    note: Callable[[str], None],
+    random: Random,
+    work: Work,
+    met: Callable[[Who], None] = lambda who: None,
+) -> Desk:
     """Do some reading at the helpdesk. Afterwards the desk says what it took, and in `halt` why it ended early.
 
     Whatever halts it, such as a signal or the end of its time, ends all at once: nothing that is under way here changes
@@ -35,6 +42,7 @@ async def visit(errand: Errand, sink: Sink, note: Callable[[str], None], random:
     Args:
         note: says something to a person meanwhile.
         work: is given the desk and the id of the user behind the credentials, where it is told.
+        met: is told before whose account it is and who we are there.
     """
     options = errand.options
     async with AsyncExitStack() as stack:
@@ -47,9 +55,10 @@ async def visit(errand: Errand, sink: Sink, note: Callable[[str], None], random:
         stack.enter_context(Listening(_stopper(desk, note)))
 
         async def whole() -> None:
-            user = await who_we_are(desk, errand, random)
+            who = await meet(desk, errand, random)
+            met(who)
             if desk.halt is None:
-                await work(desk, user)
+                await work(desk, who.user_id)
 
         task = asyncio.create_task(whole())
 

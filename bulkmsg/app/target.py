@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bulkmsg.app.access import Access
-from bulkmsg.app.prepare import Errand
+from bulkmsg.app.prepare import Errand, Prepared
 from bulkmsg.budget import SharedBudget
 from bulkmsg.credentials import token_file
 from bulkmsg.ports import Budget, Helpdesk
@@ -72,7 +72,8 @@ async def _target(errand: Errand) -> AsyncIterator[tuple[str, Credentials, Rate,
     from bulkmsg.sandbox.settings import SandboxSettings
 
     rate = options.rate or API_KEY_RATE
-    sandbox = Sandbox(SandboxSettings(limit=rate.limit, window=rate.window))
+    mailboxes = errand.mailboxes if isinstance(errand, Prepared) else ()
+    sandbox = Sandbox(SandboxSettings(limit=rate.limit, window=rate.window, mailboxes=mailboxes or None))
     await sandbox.start()
     try:
         yield sandbox.url, Credentials(email="sandbox@example.com", api_key="sandbox"), rate, sandbox

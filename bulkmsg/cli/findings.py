@@ -32,6 +32,15 @@ def tell_findings(diagnostics: Sequence[Diagnostic], terminal: Terminal, encodin
         terminal.say(more)
 
 
+def tell_all(diagnostics: Sequence[Diagnostic], terminal: Terminal, encoding: str | None = None) -> None:
+    """Findings of every severity, the gravest first, as talk."""
+    listed = in_order(diagnostics)
+    for block in blocks(listed[:TOLD_AT_MOST], lines_of(listed[:TOLD_AT_MOST], encoding)):
+        terminal.say(block)
+    if len(listed) > TOLD_AT_MOST:
+        terminal.say(f"and {len(listed) - TOLD_AT_MOST:,} more findings")
+
+
 def lines_of(findings: Sequence[Diagnostic], encoding: str | None, places: Mapping[str, Path] | None = None) -> LineOf:
     """The lines that findings are about; every file is read once. `places` are those of files not found by name."""
     wanted: defaultdict[str, set[int]] = defaultdict(set)

@@ -1,4 +1,4 @@
-"""`bulkmsg plan`: what a run would do, and the very messages. Opens no socket."""
+"""`bulkmsg plan`: what a run would do, and the very messages. Opens no socket unless it is asked to look online."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ from bulkmsg.cli.options import (
     format_option,
     option,
     take_batch,
+    timeout_option,
 )
 from bulkmsg.cli.terminal import Terminal
-from bulkmsg.errors import ExitCode, Refused
+from bulkmsg.errors import ExitCode, Refused, UsageError
 from bulkmsg.settings import API_KEY_RATE, Rate
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ class PlanArgs:
     format: str
     rate: Rate | None
     show: str | None = None
+    online: bool = False
+    timeout: float = 60.0
 
 
 @click.command("plan", epilog=ENVIRONMENT)
@@ -45,14 +48,21 @@ class PlanArgs:
 @option("--show", metavar="KEY|N", help="Print the message with this key, or the first N, as they would be sent.")
 @option("--rate", type=RATE, metavar="40/20s", help="Reckon the time with this many requests per time.")
 @attachments_option
+@option(
+    "--online",
+    is_flag=True,
+    help="Also ask the helpdesk: credentials, agents, mailboxes, rules, and each existing ticket. Only reads.",
+)
+@timeout_option
 @batch_options(log=True)
 @click.pass_context
-def command(ctx: click.Context, /, batch: str, show: str | None, rate: Rate | None, **given: Any) -> int:
+def command(ctx: click.Context, /, batch: str, **given: Any) -> int:
     """Show what a run would do: messages, people, requests, time.
 
-    Where the batch ran before, its progress log says what is left to do. Nothing is sent and no connection is opened.
+    Where the batch ran before, its progress log says what is left to do. Nothing is sent, and no connection is opened
+    without --online.
     """
-    return plan(PlanArgs(take_batch(ctx, batch, given), given["format"], rate, show), ctx.obj)
+    return plan(PlanArgs(take_batch(ctx, batch, given), **given), ctx.obj)
 
 
 def plan(args: PlanArgs, terminal: Terminal) -> ExitCode:
@@ -60,16 +70,28 @@ def plan(args: PlanArgs, terminal: Terminal) -> ExitCode:
 
     Raises:
         InvalidBatch: the batch has errors.
-        UsageError: no message has the key.
+        UsageError: no message has the key, or two answers are asked for.
+        Refused: it is to look online, and there are no credentials.
     """
     from bulkmsg.app import inspect, planning
 
-    batch = args.batch.file()
+    if args.online and args.show is not None:
+        raise UsageError("--show and --online are two answers", "ask for one of them at a time")
+    credentials = None
+    if args.online:
+        from bulkmsg.cli.planning_online import credentials_for
+
+        credentials = credentials_for(args, terminal)
+    batch = args.batch.file(credentials.secrets if credentials else None)
     if args.show is not None:
         seen = planning.plan(batch).survey
         _show(inspect.show(batch, seen, args.show, _account(args, seen)), args.format, terminal)
         return ExitCode.OK
     planned = planning.plan(batch, args.rate or usual_rate(), whose(args.batch))
+    if credentials is not None:
+        from bulkmsg.cli.planning_online import plan_online
+
+        return plan_online(args, batch, planned, credentials, terminal)
     answer_plan(planned, args.format, terminal)
     if args.format == "text":
         tell_warnings(args.batch, batch, planned.survey, terminal)

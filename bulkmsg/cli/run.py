@@ -51,6 +51,7 @@ class RunArgs:
     max_errors: ErrorLimit | None
     max_duration: Stretch | None
     stop_at: Moment | None
+    ignore_rules: bool
     on_rejection: str
     takeover: bool
     rebuild_log: bool
@@ -108,6 +109,7 @@ class RunArgs:
     show_default=True,
     help="What a rejected message means: the rest of its ticket waits, or goes on, or the run stops.",
 )
+@option("--ignore-rules", is_flag=True, help="Import although active rules of the account may react to it.")
 @takeover_option
 @option(
     "--in-doubt",

@@ -10,12 +10,14 @@ from pathlib import Path
 
 from bulkmsg.app import planning
 from bulkmsg.app.history import History
+from bulkmsg.app.preflight import MayReact, NotAsTheAccount
 from bulkmsg.app.prepare import Prepared, RunOptions, account_named, prepare
 from bulkmsg.app.result import RunResult
 from bulkmsg.app.run import Sending, idle, send, utc_now
 from bulkmsg.cli.asking import credentials_of
 from bulkmsg.cli.ending import carried_out
 from bulkmsg.cli.event_lines import EventLines
+from bulkmsg.cli.findings import tell_all
 from bulkmsg.cli.following import next_command
 from bulkmsg.cli.plan import answer_plan, tell_warnings, usual_rate, whose
 from bulkmsg.cli.rebuilding import going_on, rebuild_log, stopped, with_rebuilt
@@ -54,6 +56,10 @@ def _after(error: BulkmsgError, args: RunArgs) -> str:
         return declined if error.asked else args.batch.command("run", "--allow-send", str(error.people))
     if isinstance(error, UsageError):
         return ""
+    if isinstance(error, NotAsTheAccount):
+        return args.batch.command("plan", "--online")
+    if isinstance(error, MayReact):
+        return "bulkmsg account rules"
     if isinstance(error, InvalidBatch) and error.diagnostics:
         unread = any(found.rule == "BM101" and found.file == args.batch.path for found in error.diagnostics)
         return "" if unread else args.batch.command("validate")
@@ -100,6 +106,7 @@ def _run(args: RunArgs, terminal: Terminal) -> ExitCode:
         if result is None:
             consent = _consent(args, prepared, terminal)
             sending = Sending(prepared, sink, Watching(args.progress, prepared.name, terminal), utc_now, consent)
+            sending.found = lambda findings: tell_all(findings, terminal, args.batch.encoding)
             if isinstance(sink, EventLines):
                 sink.run = sending.run
             result = send(sending)
@@ -140,6 +147,7 @@ def _options(args: RunArgs, base_url: str | None, credentials: Credentials | Non
         on_rejection=OnRejection(args.on_rejection),
         takeover=args.takeover,
         update_tickets=args.update_tickets,
+        ignore_rules=args.ignore_rules,
         flags=args.flags,
     )
 

@@ -6,6 +6,7 @@ Paths are built from checked integers and constants; text of the user's appears 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from urllib.parse import urlsplit
 
 from bulkmsg.message import Upload
@@ -95,6 +96,35 @@ def get_account() -> Request:
 def get_me() -> Request:
     """The user whom the credentials belong to; some accounts answer 404 (seen in extractors' code)."""
     return Request("GET", "/api/users/0")
+
+
+class Listing(StrEnum):
+    """Lists of an account, each with its path.
+
+    Users and integrations are documented (Gorgias reference, "List users", "List integrations"). Of teams, tags and
+    rules this project knows no page of the reference: whoever reads them must bear any answer.
+    """
+
+    USERS = "users"
+    INTEGRATIONS = "integrations"
+    RULES = "rules"
+    TEAMS = "teams"
+    TAGS = "tags"
+
+
+def list_of(listing: Listing, next_page: tuple[str, str] | None = None) -> Request:
+    """A page of one of the account's lists."""
+    return Request("GET", f"/api/{listing.value}", (("limit", str(PAGE_SIZE)), *((next_page,) if next_page else ())))
+
+
+def find_users(email: str) -> Request:
+    """Users with an address (Gorgias reference, "List users")."""
+    return Request("GET", "/api/users", (("email", email),))
+
+
+def get_user(number: int) -> Request:
+    """A user by id; under the same path extractors read themselves as user 0."""
+    return Request("GET", f"/api/users/{_id(number)}")
 
 
 def _id(number: int) -> int:

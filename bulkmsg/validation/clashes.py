@@ -7,7 +7,7 @@ themselves and finds the places. Pure: takes drafts, reports findings.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from shlex import quote
 
@@ -70,6 +70,10 @@ class SecondLook:
         return Trouble(
             "BM413", ("sender",), f"{name}@... writes here as {role}, and elsewhere as {other}", hint, None, before
         )
+
+    def message(self, kind: Kind, fields: Mapping[str, Json], place: Place, path: Path) -> Iterable[Trouble]:
+        """What else is to be told of a finished message at `path` of its entry; nothing here, see `roster`."""
+        return ()
 
     def ticket(self, name: str | None, place: Place, *, created: bool) -> Trouble | None:
         """Whether a ticket is both created by the batch and referred to as existing."""

@@ -184,7 +184,12 @@ class Assembly:
         if isinstance(ticket, str):
             self._tell(self.second.ticket(ticket, entry.place, created=False), told, ())
         self._tell(self.second.sender(kind, merged, entry.place), told, ())
+        self._look_around(kind, merged, told, ())
         return Draft(kind, merged, ticket, entry, merged.get("key"), (), self.header.mode, uploads=uploads)
+
+    def _look_around(self, kind: Kind, merged: dict[str, Json], told: Told, path: Path) -> None:
+        for trouble in self.second.message(kind, merged, told.entry.place, path):
+            told.add(trouble, path)
 
     @staticmethod
     def _tell(found: Trouble | None, told: Told, path: Path) -> None:
@@ -345,6 +350,7 @@ class Assembly:
         if late is not None and not told.counts_only("BM703"):
             told.add(late.trouble(), path)
         self._tell(self.second.sender(kind, merged, entry.place, path), told, path)
+        self._look_around(kind, merged, told, path)
         first = thread.count == 0
         inherited = tickets.inherit(thread.ticket, merged)
         key = merged.get("key") or (thread.draft.key if first else None)

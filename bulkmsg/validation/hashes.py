@@ -18,6 +18,9 @@ class HashBag:
         """Args: number: 0 to 2**64 - 1, evenly spread (a cryptographic hash)."""
         self.buckets[number >> 56].append(number)
 
+    def __contains__(self, number: int) -> bool:
+        return number in self._buckets[number >> 56]
+
     def repeated(self) -> set[int]:
         """Those that were added more than once."""
         found: set[int] = set()

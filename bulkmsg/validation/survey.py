@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -41,6 +41,7 @@ from bulkmsg.validation.findings import Findings
 from bulkmsg.validation.hashes import HashBag, SizedBag
 from bulkmsg.validation.header import account_names, read_header
 from bulkmsg.validation.identity import KeyOrigin, recipients
+from bulkmsg.validation.roster import Reference, Roster, Whereabouts, Wrong
 from bulkmsg.validation.sides import Sides
 from bulkmsg.validation.told import Enough, never_enough
 
@@ -82,6 +83,7 @@ class Survey:
         uploads: how many files will be uploaded, those of the same content, name and type counted once; `upload_bytes`
             together; `shared` the hashes of those that several attachments have.
         left_out: attachments that will not leave, by the user's choice.
+        roster: whom and what of the account the batch refers to.
     """
 
     header: Header | None
@@ -103,6 +105,7 @@ class Survey:
     upload_bytes: int = 0
     shared: frozenset[int] = frozenset()
     left_out: int = 0
+    roster: Roster = field(default_factory=Roster)
 
     @property
     def valid(self) -> bool:
@@ -166,6 +169,7 @@ class _Census:
         for text in identities(draft):
             self.keys.add(hash64(text))
         self.sides.add(draft.kind, draft.fields)
+        survey.roster.add(draft.kind, draft.fields)
         size = self.checkpoints.add(draft) if self.deep else 0
         ticket = draft.ticket
         if isinstance(ticket, TicketDraft):
@@ -382,6 +386,26 @@ class _Naming:
             leader = self._numbered(*ticket.leader) if ticket.leader else ""
             self._ticket = ticket, ticket.ticket(self.account, self.batch, leader)
         return self._ticket[1]
+
+
+def locate(batch: BatchFile, seen: Survey, wrong: Mapping[Reference, Wrong]) -> list[Diagnostic]:
+    """Where references that the helpdesk does not know stand in a valid batch: a finding for each, at its first use."""
+    look = Whereabouts(wrong)
+    found: dict[Reference, Diagnostic] = {}
+
+    def report(diagnostic: Diagnostic) -> None:
+        last = look.told[-1] if look.told else None
+        if last is not None and last not in found and diagnostic.rule == wrong[last].rule:
+            found[last] = diagnostic
+
+    for _ in _drafts(batch, seen.header, report=report, second=look):
+        pass
+    placeless = [
+        Diagnostic(each.rule, each.level, each.message, each.hint, batch.name, 0, 0)
+        for name, each in wrong.items()
+        if name not in found  # the batch was changed meanwhile, or one entry has too many to tell
+    ]
+    return [*(look.finish(name, each) for name, each in found.items()), *placeless]
 
 
 def messages(batch: BatchFile, seen: Survey, account: str, now: datetime | None = None) -> Iterator[Message]:

@@ -122,7 +122,7 @@ def test_a_plan_as_json(good: Path) -> None:
         "by_type": {"incoming": 1, "outgoing": 0, "internal-note": 0},
         "tickets": 1,
         "new_tickets": 0,
-        "requests": 5,
+        "requests": 6,
         "recipients": 0,
         "sends": 0,
         "seconds": 0.0,

@@ -92,7 +92,7 @@ def test_the_rest_of_a_ticket_waits_or_goes_on_or_the_run_stops(tmp_path: Path) 
 def test_held_back_messages_go_on_once_the_user_says_so(tmp_path: Path) -> None:
     batch = history_batch(tmp_path, 6, tickets=2)
     batch.write_text(batch.read_text().replace("type: incoming", "type: outgoing", 1))  # by somebody who is no agent
-    with sandbox(*QUICK, "--agents", "anna@acme.example") as url:
+    with sandbox(*QUICK, "--agents", "anna@acme.example", "--closed", "users") as url:  # so that it is only found then
         first = run(url, "run", batch, *OPTIONS)
         assert answer(first)["held_back"] == 2, first.stderr
         again = run(url, "run", batch, *OPTIONS, BULKMSG_ON_REJECTION="continue")
