@@ -137,7 +137,7 @@ async def examine(desk: Desk, subject: Subject, who: Who, random: Random, *, ign
     rules = await explore(read_list(Listing.RULES, Rule.read, random), desk)
     if desk.halt is not None:  # the credentials were refused meanwhile: what was read in that state says nothing
         raise Stopped
-    found.wrong |= told.wrong_agents(agents, roster.uses)
+    found.wrong |= told.wrong_agents(agents)
     if boxes is not None and not boxes.why:
         found.wrong |= told.wrong_mailboxes(boxes, roster, mode)
     found.findings += told.rule_findings(rules, mode, ignore_rules, name)
@@ -149,21 +149,27 @@ class NotAsTheAccount(InvalidBatch):
     """The batch refers to somebody or something that the account does not have."""
 
 
-class MayReact(Refused):
-    """The account itself stands against the run: its rules, or its status."""
+class AgainstIt(Refused):
+    """The account itself stands against the run; `look` is the list that shows more, empty for its own record."""
+
+    def __init__(self, message: str, hint: str, look: str = "") -> None:
+        super().__init__(message, hint)
+        self.look = look
 
 
 def refuse(findings: Iterable[Diagnostic], name: str) -> None:
     """Stop before anything is sent if a finding is an error.
 
     Raises:
-        MayReact, NotAsTheAccount: one is.
+        AgainstIt, NotAsTheAccount: one is.
     """
     wrong = [found for found in findings if found.is_error]
     against = [found for found in wrong if found.rule in REFUSING]
     if against:
-        stands = {"BM806": "rules of the account may react to this import", "BM808": "the account is deactivated"}
-        raise MayReact(f"{stands[against[0].rule]}; nothing was sent", against[0].hint)
+        first = against[0]
+        if first.rule == "BM806":
+            raise AgainstIt("rules of the account may react to this import; nothing was sent", first.hint, "rules")
+        raise AgainstIt(f"{first.message}; nothing was sent", first.hint)
     if wrong:
         count = len(wrong)
         many = f"{count} things that the account does not have" if count > 1 else "something the account does not have"

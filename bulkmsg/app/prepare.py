@@ -147,8 +147,12 @@ class Prepared:
 
     @property
     def mailboxes(self) -> tuple[str, ...]:
-        """The addresses that messages go out from, so that a sandbox of the run's own has them."""
-        return tuple(str(name) for name in self.survey.roster.names(What.MAILBOX))
+        """The addresses that messages go out from, so that a sandbox of the run's own has them.
+
+        None where the batch names integrations by number: these numbers are another account's.
+        """
+        roster = self.survey.roster
+        return () if roster.names(What.INTEGRATION) else tuple(map(str, roster.names(What.MAILBOX)))
 
     def messages(self) -> Any:
         """All messages of the batch for this account, in order."""

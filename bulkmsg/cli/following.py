@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 
 from bulkmsg.cli.options import BatchArgs
@@ -23,3 +24,9 @@ def next_command(batch: BatchArgs, counts: Mapping[str, int], *more: str, mend: 
     if bad:
         return batch.command("results", *more, "--only", ",".join(bad))
     return batch.command("results", *more)
+
+
+def account_command(batch: BatchArgs, what: str) -> str:
+    """The command that shows the account that a batch is for, or one of its lists."""
+    named = [part for flag, value in batch.typed if flag == "--account" for part in (flag, value)]
+    return shlex.join(["bulkmsg", "account", *([what] if what else []), *named])

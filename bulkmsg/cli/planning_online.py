@@ -5,6 +5,7 @@ from __future__ import annotations
 from bulkmsg.app.online import Looked, Online
 from bulkmsg.app.prepare import RunOptions
 from bulkmsg.cli.findings import lines_of
+from bulkmsg.cli.following import account_command
 from bulkmsg.cli.plan import PlanArgs, answer_plan, tell_warnings
 from bulkmsg.cli.terminal import Terminal
 from bulkmsg.errors import ExitCode
@@ -68,5 +69,5 @@ def _verdict(looked: Looked, name: str) -> str:
 
 def _next(args: PlanArgs, looked: Looked) -> str:
     if any(found.is_error and found.rule == "BM806" for found in looked.findings):
-        return "bulkmsg account rules"
+        return account_command(args.batch, "rules")
     return args.batch.command("run") if looked.code is ExitCode.OK else args.batch.command("plan", "--online")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bulkmsg.app import planning
 from bulkmsg.app.history import History
-from bulkmsg.app.preflight import MayReact, NotAsTheAccount
+from bulkmsg.app.preflight import AgainstIt, NotAsTheAccount
 from bulkmsg.app.prepare import Prepared, RunOptions, account_named, prepare
 from bulkmsg.app.result import RunResult
 from bulkmsg.app.run import Sending, idle, send, utc_now
@@ -18,7 +18,7 @@ from bulkmsg.cli.asking import credentials_of
 from bulkmsg.cli.ending import carried_out
 from bulkmsg.cli.event_lines import EventLines
 from bulkmsg.cli.findings import tell_all
-from bulkmsg.cli.following import next_command
+from bulkmsg.cli.following import account_command, next_command
 from bulkmsg.cli.plan import answer_plan, tell_warnings, usual_rate, whose
 from bulkmsg.cli.rebuilding import going_on, rebuild_log, stopped, with_rebuilt
 from bulkmsg.cli.run import RunArgs
@@ -58,8 +58,8 @@ def _after(error: BulkmsgError, args: RunArgs) -> str:
         return ""
     if isinstance(error, NotAsTheAccount):
         return args.batch.command("plan", "--online")
-    if isinstance(error, MayReact):
-        return "bulkmsg account rules"
+    if isinstance(error, AgainstIt):
+        return account_command(args.batch, error.look)
     if isinstance(error, InvalidBatch) and error.diagnostics:
         unread = any(found.rule == "BM101" and found.file == args.batch.path for found in error.diagnostics)
         return "" if unread else args.batch.command("validate")

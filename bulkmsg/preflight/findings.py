@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from difflib import get_close_matches
 
 from bulkmsg.diagnostic import RULES, Diagnostic, Severity
@@ -90,16 +90,15 @@ def _named(rules: list[Rule]) -> str:
 # -- references ----------------------------------------------------------------------------------------------------
 
 
-def wrong_agents(found: Agents, uses: Mapping[Reference, int]) -> dict[Reference, Wrong]:
+def wrong_agents(found: Agents) -> dict[Reference, Wrong]:
     """The agents that are no users, each with who may have been meant."""
     wrong = {}
     for name in found.missing:
-        reference = Reference(What.AGENT, name)
         who = f"user {name}" if isinstance(name, int) else name
         close = get_close_matches(name, found.seen - {name}, 1, 0.75) if isinstance(name, str) else []
         hint = f"did you mean {close[0]}? " if close else ""
         hint += "who writes for the company must be a user of the account; `bulkmsg account agents` lists them"
-        wrong[reference] = Wrong("BM801", f"{who} is no user of the account{_often(reference, uses)}", hint)
+        wrong[Reference(What.AGENT, name)] = Wrong("BM801", f"{who} is no user of the account", hint)
     return wrong
 
 
@@ -116,25 +115,19 @@ def wrong_mailboxes(boxes: Listed[Mailbox], roster: Roster, mode: Mode) -> dict[
     wrong = {}
     for name in roster.names(What.MAILBOX) if live or off else ():
         if name not in live:
-            reference, close = Reference(What.MAILBOX, name), get_close_matches(str(name), live, 1, 0.75)
-            said = f"{name} is {_why_not(off.get(str(name), ''))}{_often(reference, roster.uses)}"
+            close = get_close_matches(str(name), live, 1, 0.75)
             meant = f"did you mean {close[0]}? " if close else ""
-            wrong[reference] = Wrong("BM802", said, meant + _MAILBOX_HINT, severity)
+            said = f"{name} is {_why_not(off.get(str(name), ''))}"
+            wrong[Reference(What.MAILBOX, name)] = Wrong("BM802", said, meant + _MAILBOX_HINT, severity)
     for name in roster.names(What.INTEGRATION) if boxes.items else ():
         if numbers.get(int(name), "unknown"):
-            reference = Reference(What.INTEGRATION, name)
-            said = f"integration {name} is {_why_not(numbers.get(int(name), ''))}{_often(reference, roster.uses)}"
-            wrong[reference] = Wrong("BM802", said, _MAILBOX_HINT, severity)
+            said = f"integration {name} is {_why_not(numbers.get(int(name), ''))}"
+            wrong[Reference(What.INTEGRATION, name)] = Wrong("BM802", said, _MAILBOX_HINT, severity)
     return wrong
 
 
 def _why_not(off: str) -> str:
     return f"a mailbox of the account that is {off}" if off else "no mailbox of the account"
-
-
-def _often(reference: Reference, uses: Mapping[Reference, int]) -> str:
-    count = uses.get(reference, 1)
-    return f"; {count:,} messages use it" if count > 1 else ""
 
 
 def wrong_ticket(name: int | str, seen: TicketSeen) -> Wrong | None:
@@ -172,7 +165,3 @@ def left_unchecked(found: Agents, boxes: Listed[Mailbox] | None, roster: Roster,
     if roster.left_out:
         so = f"{roster.left_out:,} uses of further names were not checked"
         yield about("BM810", f"the batch names more agents and mailboxes than are looked up: {so}", "", file)
-
-
-def errors(findings: Iterable[Diagnostic]) -> list[Diagnostic]:
-    return [found for found in findings if found.is_error]

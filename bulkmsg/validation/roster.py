@@ -149,11 +149,11 @@ class Whereabouts(SecondLook):
 
     def finish(self, reference: Reference, found: Diagnostic) -> Diagnostic:
         """A finding with all that the whole reading told of its reference: how grave it is, and the other places."""
-        more = self.counts[reference] - 1 - len(self.others.get(reference, ()))
+        count = self.counts[reference]
         return replace(
             found,
             severity=self._wrong[reference].level,
-            message=found.message + (f" (and {more:,} more places)" if more > 0 else ""),
+            message=found.message + (f"; used {count:,} times" if count > 1 else ""),
             related=(*found.related, *self.others.get(reference, ())),
         )
 

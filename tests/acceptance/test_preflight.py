@@ -113,6 +113,7 @@ def test_an_active_rule_stops_an_import_and_names_what_to_switch_off(batch: Path
         assert "'Auto reply' (ticket-message-created) [BM806]" in told
         assert "switch off in the helpdesk, under Settings > Rules" in told
         assert "Old one" not in told, "it is switched off already"
+        assert told.splitlines()[-1] == "next: bulkmsg account rules"
         assert created(url) == []
         code, _, _, told = counted(url, batch, "run", "--ignore-rules", *FAST)
         assert (code, len(created(url))) == (0, 3)
@@ -184,7 +185,7 @@ def test_plan_online_names_merged_and_missing_tickets_at_their_lines(batch: Path
     with sandbox(*QUICK, *REGISTRY, "--merged", "12:77", "--deleted", "13") as url:
         code, met, out, told = counted(url, batch, "plan", "--online")
         assert code == 3
-        assert f"{batch}:9:14: error: ticket 12 was merged into ticket 77 [BM804]" in out
+        assert f"{batch}:9:14: error: ticket 12 was merged into ticket 77; used 2 times [BM804]" in out
         assert f"  see {batch}:14:1: here as well" in out
         assert f"{batch}:21:14: error: ticket 13 does not exist [BM803]" in out
         assert out.splitlines()[-1].endswith(f"2 errors; {met.total()} requests, 2 tickets looked at")

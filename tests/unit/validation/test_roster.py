@@ -103,7 +103,7 @@ def test_a_wrong_reference_is_told_where_it_is_written(tmp_path: Path) -> None:
         "5": ("BM802", 18, "messages[4].integration_id"),
         "2": ("BM803", 11, "messages[2].ticket_id"),
     }
-    assert [(each.line, each.message) for each in found["2 is wrong"].related] == [
+    assert [(each.line, each.message) for each in found["2 is wrong; used 3 times"].related] == [
         (12, "here as well"),
         (18, "here as well"),
     ]
@@ -139,4 +139,4 @@ def test_places_beyond_the_first_few_are_counted(tmp_path: Path) -> None:
     text = "type,ticket_id,sender.id,body_text,created_datetime\n"
     text += "".join(f"internal-note,1,7,text {number},2021-03-01T10:00:{number:02}Z\n" for number in range(9))
     (found,) = places(Folder(tmp_path), text, {Reference(What.AGENT, 7): "BM801"}, "batch.csv")
-    assert (found.message, len(found.related)) == ("7 is wrong (and 5 more places)", 3)
+    assert (found.message, len(found.related)) == ("7 is wrong; used 9 times", 3)
