@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from random import SystemRandom
 
 from bulkmsg.app.preflight import Who
-from bulkmsg.app.prepare import RunOptions, Visit, account_for
+from bulkmsg.app.prepare import RunOptions, Visit
 from bulkmsg.app.sweep import visit
 from bulkmsg.desk import Desk, Halt, explore
 from bulkmsg.gorgias.wire import Listing
@@ -36,16 +36,14 @@ class Seen:
     halt: Halt | None = None
 
 
-def look(options: RunOptions, what: str | None, take: Callable[[Thing], None], say: Callable[[str], None]) -> Seen:
+def look(
+    account: str, options: RunOptions, what: str | None, take: Callable[[Thing], None], say: Callable[[str], None]
+) -> Seen:
     """Read who we are, and one of the `LISTS`.
 
     Args:
         take: is given each item when its page has come.
-
-    Raises:
-        Refused: no account is named.
     """
-    account = account_for(None, options.account, options.base_url, sandbox=False)
     met, listed, random = Who(), None, SystemRandom()
 
     def meet(who: Who) -> None:

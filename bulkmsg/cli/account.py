@@ -14,7 +14,7 @@ import click
 from bulkmsg.cli.options import ENVIRONMENT, format_option, option, rate_option, timeout_option
 from bulkmsg.cli.terminal import Terminal
 from bulkmsg.errors import ExitCode
-from bulkmsg.settings import Rate, check_account, check_base_url
+from bulkmsg.settings import Rate, check_base_url
 
 if TYPE_CHECKING:
     from bulkmsg.app.account import Seen, Thing
@@ -64,20 +64,21 @@ def account(args: AccountArgs, terminal: Terminal) -> ExitCode:
         UsageError: the account's name is none.
     """
     from bulkmsg.app.account import look
-    from bulkmsg.app.prepare import RunOptions
+    from bulkmsg.app.prepare import RunOptions, account_for
     from bulkmsg.cli.asking import credentials_of
 
     name = args.account or os.environ.get("GORGIAS_ACCOUNT") or None
-    base = os.environ.get("GORGIAS_BASE_URL")
+    base = check_base_url(os.environ["GORGIAS_BASE_URL"]) if os.environ.get("GORGIAS_BASE_URL") else None
+    name = account_for(None, name, base, sandbox=False)
     options = RunOptions(
-        account=check_account(name) if name else None,
-        base_url=check_base_url(base) if base else None,
-        credentials=credentials_of(terminal),
+        account=name,
+        base_url=base,
+        credentials=credentials_of(terminal, name),
         rate=args.rate,
         timeout=args.timeout,
     )
     rows = _Rows(args, terminal)
-    seen = look(options, args.what, rows.take, terminal.say)
+    seen = look(name, options, args.what, rows.take, terminal.say)
     rows.close()
     if args.what is None and seen.halt is None:
         _overview(args, seen, terminal)

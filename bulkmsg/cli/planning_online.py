@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bulkmsg.app.online import Looked, Online
-from bulkmsg.app.prepare import RunOptions
+from bulkmsg.app.prepare import RunOptions, account_named
+from bulkmsg.cli.asking import credentials_of
 from bulkmsg.cli.findings import lines_of
 from bulkmsg.cli.following import account_command
 from bulkmsg.cli.plan import PlanArgs, answer_plan, tell_warnings
@@ -17,6 +18,15 @@ from bulkmsg.reports.text import about
 from bulkmsg.reports.words import count, listing, visible
 from bulkmsg.settings import Credentials, check_base_url
 from bulkmsg.validation.survey import BatchFile, Survey
+
+
+def credentials_for(args: PlanArgs, terminal: Terminal) -> Credentials:
+    """The credentials for the account of the batch.
+
+    Raises:
+        Refused: there are none, or no account is named, or the batch belongs to another.
+    """
+    return credentials_of(terminal, account_named(args.batch.file(), _options(args, Credentials())))
 
 
 def plan_online(

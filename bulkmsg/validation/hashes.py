@@ -19,7 +19,7 @@ class HashBag:
         self.buckets[number >> 56].append(number)
 
     def __contains__(self, number: int) -> bool:
-        return number in self._buckets[number >> 56]
+        return number in self.buckets[number >> 56]
 
     def repeated(self) -> set[int]:
         """Those that were added more than once."""
