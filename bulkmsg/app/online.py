@@ -23,6 +23,7 @@ from bulkmsg.validation.hashes import HashBag
 from bulkmsg.validation.roster import Reference, What, Wrong
 from bulkmsg.validation.survey import BatchFile, Survey, messages
 
+_AT_ONCE = 8  # tickets looked at side by side: as many more may be asked for once enough are wrong
 _TELL_EVERY = 30.0  # seconds between two words on how far it is
 
 
@@ -102,7 +103,7 @@ class Online:
         self._told_at = asyncio.get_running_loop().time()
         self._seen = await examine(desk, self, self._who, self.random, ignore_rules=False)
         waiting = self._waiting()
-        lookers = [asyncio.create_task(self._look_on(waiting, desk)) for _ in range(desk.concurrency)]
+        lookers = [asyncio.create_task(self._look_on(waiting, desk)) for _ in range(min(desk.concurrency, _AT_ONCE))]
         try:
             await asyncio.gather(*lookers)
         finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bulkmsg.app.online import Looked, Online
+from bulkmsg.app.planning import Planned
 from bulkmsg.app.prepare import RunOptions, account_named
 from bulkmsg.cli.asking import credentials_of
 from bulkmsg.cli.findings import lines_of
@@ -10,14 +11,14 @@ from bulkmsg.cli.following import account_command
 from bulkmsg.cli.plan import PlanArgs, answer_plan, tell_warnings
 from bulkmsg.cli.terminal import Terminal
 from bulkmsg.errors import ExitCode
-from bulkmsg.plan import Plan, seconds_for
+from bulkmsg.plan import seconds_for
 from bulkmsg.progress import spoken_duration
 from bulkmsg.reports import json
 from bulkmsg.reports.findings import blocks, in_order
 from bulkmsg.reports.text import about
 from bulkmsg.reports.words import count, listing, visible
 from bulkmsg.settings import Credentials, check_base_url
-from bulkmsg.validation.survey import BatchFile, Survey
+from bulkmsg.validation.survey import BatchFile
 
 
 def credentials_for(args: PlanArgs, terminal: Terminal) -> Credentials:
@@ -30,23 +31,23 @@ def credentials_for(args: PlanArgs, terminal: Terminal) -> Credentials:
 
 
 def plan_online(
-    args: PlanArgs, batch: BatchFile, planned: Plan, seen: Survey, credentials: Credentials, terminal: Terminal
+    args: PlanArgs, batch: BatchFile, planned: Planned, credentials: Credentials, terminal: Terminal
 ) -> ExitCode:
     """Answer with the plan and the preflight's findings; nothing is sent.
 
     Raises:
         Refused: no account is named, or the batch belongs to another.
     """
-    online = Online(batch, seen, _options(args, credentials), terminal.say)
+    online = Online(batch, planned.survey, _options(args, credentials), terminal.say)
     if args.format == "text":
-        answer_plan(planned, seen, args.format, terminal)
-        tell_warnings(args.batch, batch, seen, terminal)
-    time = about(spoken_duration(seconds_for(online.requests, planned.rate)))
+        answer_plan(planned, args.format, terminal)
+        tell_warnings(args.batch, batch, planned.survey, terminal)
+    time = about(spoken_duration(seconds_for(online.requests, planned.plan.rate)))
     terminal.say(f"asking the account {online.account}: {count(online.requests, 'request')}, {time}; nothing is sent")
     looked = online.look()
     if args.format == "json":
         diagnostics = [json.diagnostic(found) for found in in_order(looked.findings)]
-        answer = {**json.plan(planned), "preflight": looked.as_json(), "diagnostics": diagnostics}
+        answer = {**json.plan(planned.plan), "preflight": looked.as_json(), "diagnostics": diagnostics}
         terminal.data([json.dump(answer) + "\n"])
     else:
         shown = in_order(looked.findings)

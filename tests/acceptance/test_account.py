@@ -17,9 +17,10 @@ def test_account_tells_who_we_are_and_what_is_left() -> None:
         answer = json.loads(run(url, "account", "--format", "json").stdout)
         assert answer == {
             "account": "acme", "status": "active", "user": ACCOUNT["GORGIAS_EMAIL"], "user_id": answer["user_id"],
-            "role": "admin", "requests_used": 2, "requests_limit": 400, "auto_merge": "off",
+            "role": "admin", "requests_used": answer["requests_used"], "requests_limit": 400, "auto_merge": "off",
             "satisfaction_surveys": "off",
         }  # fmt: skip
+        assert 0 <= answer["requests_used"] <= 2, "some may have leaked away already"
         assert "role                  admin" in run(url, "account").stdout
 
 

@@ -130,7 +130,7 @@ def test_a_plan_as_json(good: Path) -> None:
         "to_do": 1,
         "costs": {
             "account": 2,
-            "preflight": 0,
+            "preflight": 1,
             "lost_log": 2,
             "named_tickets": 0,
             "in_doubt": 0,
@@ -150,8 +150,8 @@ def test_a_plan_counts_only_what_the_progress_log_leaves_to_do(tmp_path: Path) -
         done = run(url, "plan", batch, "--format", "json", "--progress-log", log_of(batch))
         said = run(url, "plan", batch)
     left = json.loads(done.stdout)
-    assert (first["to_do"], first["requests"]) == (60, 66)
-    assert (left["messages"], left["to_do"], left["requests"]) == (60, 45, 47)
+    assert (first["to_do"], first["requests"]) == (60, 67)
+    assert (left["messages"], left["to_do"], left["requests"]) == (60, 45, 48)
     assert "before    15 created; 45 messages to do" in said.stdout
 
 
