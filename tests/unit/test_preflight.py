@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from bulkmsg.delivery import Look, Pause, Refusal
 from bulkmsg.diagnostic import Severity
 from bulkmsg.gorgias.wire import Listing
+from bulkmsg.looking import Look, Pause, Refusal
 from bulkmsg.message import Kind, Mode
 from bulkmsg.ports import Contact, Reply
 from bulkmsg.preflight import findings
