@@ -42,6 +42,7 @@ NAMES: tuple[str, ...] = (
     "progress-log",
     "event",
     "report",
+    "mapping",
     "common",
 )
 

@@ -21,6 +21,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "review delivery meeting",
         "looking",
         "plan retry stopping deadline sharing",
+        "converters",
         "pacing places gorgias.wire gorgias.oauth validation fields bundle",
         "template schema readers",
         "batch credentials",
@@ -45,6 +46,7 @@ DOORS: dict[str, frozenset[str]] = {
     "rich": frozenset({"progress.py"}),
     "orjson": frozenset({"json_text.py"}),
     "keyring": frozenset({"keys.py"}),
+    "sqlite3": frozenset({"app/spool.py"}),
 }
 ROOFS = {"click": "cli/"}
 

@@ -17,7 +17,7 @@ _CODE = re.compile(r"`([^`]+)`")
 # A name alone is looked for here, in this order; only then where programs look.
 _OF_ENTRIES = (*MESSAGE_TYPES, "ticket")
 _OF_HEADERS = ("batch", "batch.messages", "batch.tickets", "batch.defaults")
-_OF_PROGRAMS = ("progress-log", "event", "report")
+_OF_PROGRAMS = ("progress-log", "event", "report", "mapping")
 _AROUND = frozenset({"batch", "messages", "tickets", "template"})  # what leads to an entry in the path of a finding
 
 Explained = Page | Told

@@ -21,6 +21,7 @@ COMMANDS = {
     "resolve": "Settle messages in doubt: look again, or take your word.",
     "auth": "Look at the credentials, or sign in with OAuth.",
     "account": "Show who we are in an account, or list what a batch may refer to.",
+    "convert": "Make a batch of another helpdesk's export.",
     "schema": "Print a JSON Schema, for editors and other programs.",
     "sandbox": "Run a helpdesk on this machine, to try things on.",
 }

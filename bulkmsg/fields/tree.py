@@ -16,6 +16,7 @@ _ROOTS = {
     "progress-log": ("", ""),
     "event": ("", ""),
     "report": ("", ""),
+    "mapping": ("", ""),
 }
 ROOTS = tuple(_ROOTS)
 _FORKED = frozenset({"progress-log", "event"})  # the root holds a name only; `allOf` leads to the rest

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 
 from bulkmsg.diagnostic import Diagnostic, file_finding
-from bulkmsg.readers.files import InputFile
-from bulkmsg.readers.text import ByteLines, Unreadable, shown
+from bulkmsg.readers.text import ByteLines, ByteSource, Unreadable, shown
 from bulkmsg.source import Path, Place, Position, Row
 
 MAX_CELL = 2_000_000  # characters; more is taken for a quote that is never closed
@@ -86,7 +85,7 @@ def _after_quote(text: str, start: int) -> int:
     return len(text)
 
 
-def rows(file: InputFile, *, delimiter: str = ",", encoding: str = "utf-8") -> Iterator[Columns | Row | Diagnostic]:
+def rows(file: ByteSource, *, delimiter: str = ",", encoding: str = "utf-8") -> Iterator[Columns | Row | Diagnostic]:
     """The header as `Columns`, then each data row as `Row`, and what is wrong in between. Never raises for the content.
 
     Rows that do not fit the header are findings (BM112) and not yielded; blank rows are counted and told of once, at

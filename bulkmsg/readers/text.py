@@ -7,12 +7,9 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn, Protocol
 
 from bulkmsg.diagnostic import Diagnostic, file_finding
-
-if TYPE_CHECKING:
-    from bulkmsg.readers.files import InputFile
 
 CHUNK = 1 << 15  # bytes read at once
 
@@ -22,6 +19,18 @@ _NOT_FOR_FILES = frozenset(
     {"unicode-escape", "raw-unicode-escape", "idna", "punycode", "utf-7", "undefined", "mbcs", "oem"}
 )
 _SAMPLE = bytes(range(32, 127)) + b"\t\r\n"
+
+
+class ByteSource(Protocol):
+    """Where bytes come from: an input file, or a member of an archive. `read` gives b"" only at the end."""
+
+    name: str
+
+    def read(self, size: int = -1) -> bytes:
+        """
+        Raises:
+            Unreadable: the disk or the archive fails.
+        """
 
 
 class Unreadable(Exception):
@@ -139,7 +148,7 @@ class TextStream:
     `read` gives some text, "" at the end, and raises `Unreadable` for what is no text. A BOM at the start is dropped.
     """
 
-    def __init__(self, file: InputFile, encoding: str = "utf-8") -> None:
+    def __init__(self, file: ByteSource, encoding: str = "utf-8") -> None:
         known = known_encoding(encoding, file.name)
         if isinstance(known, Diagnostic):
             raise Unreadable(known)
@@ -195,7 +204,7 @@ class ByteLines:
     see, who decodes them anyway, and to bring to `refuse`.
     """
 
-    def __init__(self, file: InputFile, encoding: str, longest: int) -> None:
+    def __init__(self, file: ByteSource, encoding: str, longest: int) -> None:
         known = known_encoding(encoding, file.name)
         if isinstance(known, Diagnostic):
             raise Unreadable(known)
@@ -259,7 +268,7 @@ class ByteLines:
         raise Unreadable(file_finding("BM107", message, hint, self.name, line, 1))
 
 
-def _utf8_chunks(file: InputFile) -> Iterator[bytes]:
+def _utf8_chunks(file: ByteSource) -> Iterator[bytes]:
     data = file.read(CHUNK)
     if other := other_encoding(data[:4096], file.name):
         raise Unreadable(other)
