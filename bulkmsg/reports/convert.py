@@ -9,7 +9,7 @@ from bulkmsg import __version__
 from bulkmsg.converters.compose import Agent
 from bulkmsg.converters.tally import Reason, Tally
 from bulkmsg.converters.words import Finding
-from bulkmsg.message import Kind
+from bulkmsg.message import Kind, log_name
 from bulkmsg.reports.words import count, visible
 from bulkmsg.source import Json
 
@@ -70,8 +70,9 @@ def _reasons(reasons: Mapping[str, Reason]) -> dict[str, Json]:
 
 
 def _agent(agent: Agent, number: int, people: bool) -> dict[str, Json]:
-    named = {"name": agent.person.name, "email": agent.person.email} if people else {}
-    return {"id": agent.person.id, **named, "messages": number, "written": agent.how}
+    person = agent.person
+    named = {"id": person.id, "name": person.name, "email": person.email} if people else {"id": log_name(person.id)}
+    return {**named, "messages": number, "written": agent.how}
 
 
 def for_people(source: str, tally: Tally, found: Iterable[FoundAt], *, people: bool) -> Iterator[str]:
@@ -119,7 +120,7 @@ def _agents(tally: Tally, people: bool) -> Iterator[str]:
     yield "| agent | messages | written |\n|---|--:|---|\n"
     for agent, number in tally.unmapped:
         person = agent.person
-        name = f"{person.name} {person.email} ({person.id})".strip() if people else person.id
+        name = f"{person.name} {person.email} ({person.id})".strip() if people else log_name(person.id)
         yield f"| {_cell(name)} | {number:,} | {_HOW[agent.how]} |\n"
 
 

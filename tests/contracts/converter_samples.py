@@ -1,0 +1,129 @@
+"""A small export of each source, for the suite that every converter must pass. All people and texts are made up.
+
+A source is registered here with files that hold at least: two tickets; an incoming message, an outgoing one and a note;
+an agent and a customer; three messages of the same second in one ticket; and one newer export of the same account that
+adds a message.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from bulkmsg.converters.words import Reading
+
+Json = Any
+AGENT, CUSTOMER = "anna@acme.example", "jane@example.com"
+TIME = "2024-03-01T10:00:00Z"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """An export.
+
+    Args:
+        files: contents by name, as `kit.written` takes them.
+        newer: the export of the same account some days later; `added` is the external id of the message it adds.
+        messages: how many messages the first one gives.
+        together: external ids of the messages of one second, in their order.
+        lines: the name of a file with one record a line, of which a broken one costs only itself; "" if none has.
+    """
+
+    files: Mapping[str, Json]
+    newer: Mapping[str, Json]
+    added: str
+    messages: int
+    together: tuple[str, ...]
+    lines: str = ""
+    reading: Reading = field(default_factory=Reading)
+
+
+def ndjson(*records: Json) -> str:
+    return "".join(json.dumps(each) + "\n" for each in records)
+
+
+def _zendesk() -> Sample:
+    def comment(id: int, ticket: int, author: int, time: str = TIME, public: bool = True) -> Json:
+        return {
+            "id": id,
+            "ticket_id": ticket,
+            "type": "Comment",
+            "author_id": author,
+            "body": f"text {id}",
+            "public": public,
+            "created_at": time,
+            "via": {"channel": "email"},
+        }
+
+    tickets = [
+        {
+            "id": id,
+            "subject": f"Ticket {id}",
+            "status": "solved",
+            "requester_id": 1,
+            "recipient": "support@acme.example",
+            "created_at": TIME,
+            "updated_at": TIME,
+        }
+        for id in (7, 8)
+    ]
+    users = [
+        {"id": "1", "name": "Jane Doe", "email": CUSTOMER, "role": "end-user"},
+        {"id": 2, "name": "Anna Agent", "email": AGENT, "role": "agent"},
+    ]
+    comments = [comment(1, 7, 1), comment(2, 7, 2), comment(3, 7, 2, public=False), comment(4, 8, 1)]
+    base = {"tickets.json": {"tickets": tickets}, "users.json": users}
+    later = comment(5, 8, 2, "2024-03-09T10:00:00Z")
+    return Sample(
+        {**base, "comments.ndjson": ndjson(*comments)},
+        {**base, "comments.ndjson": ndjson(*comments, later)},
+        "zendesk-comment-5",
+        4,
+        ("zendesk-comment-1", "zendesk-comment-2", "zendesk-comment-3"),
+        "comments.ndjson",
+    )
+
+
+def _generic() -> Sample:
+    def record(id: int, ticket: str, kind: str, mail: str, time: str = TIME) -> Json:
+        return {
+            "no": id,
+            "conversation": ticket,
+            "kind": kind,
+            "from": {"mail": mail, "name": "X Y"},
+            "at": time,
+            "body": f"text {id}",
+        }
+
+    records = [
+        record(1, "a", "in", CUSTOMER),
+        record(2, "a", "out", AGENT),
+        record(3, "a", "note", AGENT),
+        record(4, "b", "in", CUSTOMER),
+    ]
+    mapping = {
+        "version": 1,
+        "message": {
+            "ticket": "conversation",
+            "id": "no",
+            "sent": "at",
+            "type": {"path": "kind", "values": {"in": "incoming", "out": "outgoing", "note": "internal-note"}},
+            "author": {"email": "from.mail", "name": "from.name"},
+            "text": "body",
+        },
+    }
+    later = record(5, "b", "out", AGENT, "2024-03-09T10:00:00Z")
+    return Sample(
+        {"export.ndjson": ndjson(*records)},
+        {"export.ndjson": ndjson(*records, later)},
+        "generic-5",
+        4,
+        ("generic-1", "generic-2", "generic-3"),
+        "export.ndjson",
+        Reading(mapping=mapping),
+    )
+
+
+SAMPLES: dict[str, Callable[[], Sample]] = {"zendesk": _zendesk, "generic": _generic}
