@@ -19,7 +19,7 @@ from bulkmsg import json_text
 from bulkmsg.converters.words import Facts, Finding, Person, Piece, Side, Stored, Thread
 from bulkmsg.errors import InvalidBatch
 
-_CACHE = 8 << 10  # kB
+_CACHE = 4 << 10  # kB
 _REMEMBERED = 4096  # people that are looked up again and again
 _TABLES = """
     CREATE TABLE people (id TEXT PRIMARY KEY, side TEXT, email TEXT, name TEXT) WITHOUT ROWID;

@@ -11,12 +11,14 @@ from typing import Any
 from click.testing import CliRunner
 
 from bulkmsg.app.convert import Conversion, Converted
+from bulkmsg.app.inspect import validate
 from bulkmsg.cli.root import root
 from bulkmsg.cli.terminal import Terminal
 from bulkmsg.converters.options import Options, agents
 from bulkmsg.converters.registry import source
 from bulkmsg.converters.tally import Tally
 from bulkmsg.converters.words import Reading
+from bulkmsg.validation.survey import BatchFile
 
 Json = Any
 MAILBOX = "support@acme.example"
@@ -78,7 +80,7 @@ def convert(
     output: str = "out",
     **options: Any,
 ) -> Result:
-    """One conversion; `options` are fields of `Options`. The sums are looked at every time."""
+    """One conversion; `options` are fields of `Options`. Sums and validity are looked at every time."""
     options.setdefault("mailbox", MAILBOX)
     made = Options(name, agents=agents(agent_map or {}), **options)
     paths = written(folder / "in", files)
@@ -98,6 +100,9 @@ def convert(
     assert report["records"] == report["messages"] + report["skips"] + report["findings"]
     assert report["messages"] == len(found.messages)
     assert report["findings"] == len(report["list"])
+    seen = validate(BatchFile(found.folder / "batch.yaml", "batch.yaml"))
+    assert [each for each in seen.findings.kept if each.is_error] == []
+    assert seen.messages == len(found.messages)
     return found
 
 
