@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import fcntl
+import io
 import os
 import shutil
 from collections.abc import Iterable
@@ -107,8 +108,7 @@ class Folder:
         self._write(REPORT, report.for_people(source, tally, spool.findings(), people=people))
         self._write(PROGRAMS, report.for_programs(source, tally, spool.findings(), people=people))
         written = [TICKETS, REPORT, PROGRAMS]
-        if tally.unmapped and people:
-            self._write_agents(tally)
+        if people and self._write_agents(tally):
             written.append(AGENTS)
         if not (self.path / BATCH).exists():
             self._write(BATCH, [_HEADER.format(source=source, name=json_text.dumps(name).decode())])
@@ -124,14 +124,28 @@ class Folder:
         with self.aside(name).open("w", encoding="utf-8") as file:
             file.writelines(pieces)
 
-    def _write_agents(self, tally: Tally) -> None:
-        """A map to be filled in; whoever keeps his address has it there already."""
+    def _write_agents(self, tally: Tally) -> bool:
+        """A map to be filled in; whoever keeps his address has it there already. What was filled in stays as it is."""
+        before = self._read_agents()
+        known = {cells[0] for cells in csv.reader(io.StringIO(before)) if cells}
+        new = [(agent, count) for agent, count in tally.unmapped if agent.person.id not in known]
+        if not new:
+            return False
         with self.aside(AGENTS).open("w", encoding="utf-8", newline="") as file:
-            rows = csv.writer(file)
-            rows.writerow(("old", "new", "name", "messages"))
-            for agent, count in tally.unmapped:
+            file.write(before if before.endswith("\n") or not before else f"{before}\n")
+            rows = csv.writer(file, lineterminator="\n")
+            if not before:
+                rows.writerow(("old", "new", "name", "messages"))
+            for agent, count in new:
                 person = agent.person
                 rows.writerow((person.id, person.email if agent.how == "own" else "", _cell(person.name), count))
+        return True
+
+    def _read_agents(self) -> str:
+        try:
+            return (self.path / AGENTS).read_text("utf-8-sig")
+        except (OSError, ValueError):
+            return ""
 
 
 def _cell(text: str) -> str:

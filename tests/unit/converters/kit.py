@@ -8,12 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from click.testing import CliRunner
-
 from bulkmsg.app.convert import Conversion, Converted
 from bulkmsg.app.inspect import validate
-from bulkmsg.cli.root import root
-from bulkmsg.cli.terminal import Terminal
 from bulkmsg.converters.options import Options, agents
 from bulkmsg.converters.registry import source
 from bulkmsg.converters.tally import Tally
@@ -104,19 +100,3 @@ def convert(
     assert [each for each in seen.findings.kept if each.is_error] == []
     assert seen.messages == len(found.messages)
     return found
-
-
-@dataclass(frozen=True)
-class Called:
-    """How the command ended."""
-
-    code: int
-    answer: str
-    talk: str
-
-
-def call(*arguments: str | Path) -> Called:
-    """The command line as a user types it."""
-    done = CliRunner().invoke(root, [str(each) for each in arguments], obj=Terminal(), standalone_mode=False)
-    code = done.return_value if isinstance(done.return_value, int) else -1
-    return Called(code, done.stdout, done.stderr)
