@@ -38,6 +38,7 @@ from bulkmsg.readers import archives
 from bulkmsg.readers.records import Mended, Passed, Record, records
 from bulkmsg.readers.tables import table
 from bulkmsg.readers.text import ByteSource
+from bulkmsg.readers.xml_records import xml_records
 from bulkmsg.validation.values import tomorrow
 
 _UNREADABLE = frozenset({"BM101", "BM102", "BM107", "BM111", "BM118"})
@@ -204,6 +205,8 @@ def _items(member: ByteSource, conversion: Conversion) -> Iterator[Record | Pass
     about = conversion.source.about
     if about.input is Input.TABLE and looks.endswith((".csv", ".tsv")):
         return table(member, conversion.encoding, "\t" if looks.endswith(".tsv") else conversion.delimiter)
+    if about.xml and looks.endswith(".xml"):
+        return xml_records(member)
     for ending, what in ((".csv", "CSV, which holds no messages"), (".xml", "XML, which is not read")):
         if looks.endswith(ending):
             raise InvalidBatch(f"{member.name} is {what}", about.instead)

@@ -31,6 +31,11 @@ _TABLES = """
     CREATE INDEX facts_by_ticket ON facts (length(ticket), ticket, seq);
     CREATE INDEX pieces_by_ticket ON pieces (length(ticket), ticket, seq);
 """
+_PERSON = """
+    INSERT INTO people VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE
+    SET side = excluded.side, email = excluded.email, name = excluded.name
+    WHERE excluded.side <> 'customer' OR side = 'customer'
+"""
 # Numbers come in their order, and so does the output, however the input was shuffled.
 _IN_ORDER = "ORDER BY length(ticket), ticket, seq"
 
@@ -68,11 +73,9 @@ class Spool:
     # In.
 
     def add_person(self, person: Person) -> None:
-        """A person whom another file names again is the later one."""
+        """A person whom another file names again is the later one; but who was an agent once wrote as one."""
         self.given = True
-        self._put(
-            "INSERT OR REPLACE INTO people VALUES (?, ?, ?, ?)", (person.id, person.side, person.email, person.name)
-        )
+        self._put(_PERSON, (person.id, person.side, person.email, person.name))
 
     def add_facts(self, facts: Facts, file: str, line: int) -> None:
         row = (facts.ticket, facts.version, self._file(file), line, json_text.dumps(facts.value))

@@ -15,6 +15,7 @@ GROUP = "bulkmsg.converters"
 # A name, the module beside this one, and the class in it.
 OURS: dict[str, tuple[str, str]] = {
     "zendesk": ("zendesk", "Zendesk"),
+    "freshdesk": ("freshdesk", "Freshdesk"),
     "generic": ("generic", "Generic"),
 }
 

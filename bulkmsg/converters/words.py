@@ -37,6 +37,7 @@ class About:
         sure: how sure we are of their format, and of which parts.
         input: how the files are read.
         instead: what to export, for somebody who has files that hold no messages.
+        xml: whether its XML files are read as well.
     """
 
     title: str
@@ -44,6 +45,7 @@ class About:
     sure: tuple[tuple[Sureness, str], ...]
     input: Input = Input.JSON
     instead: str = ""
+    xml: bool = False
 
 
 class Side(StrEnum):

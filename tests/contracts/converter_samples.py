@@ -126,4 +126,48 @@ def _generic() -> Sample:
     )
 
 
-SAMPLES: dict[str, Callable[[], Sample]] = {"zendesk": _zendesk, "generic": _generic}
+def _freshdesk() -> Sample:
+    def row(id: int, ticket: int, user: int, time: str = TIME, private: bool = False) -> Json:
+        return {
+            "id": id,
+            "ticket_id": ticket,
+            "user_id": user,
+            "body": f"<p>text {id}</p>",
+            "incoming": user == 1,
+            "private": private,
+            "source": 2 if private else 0,
+            "created_at": time,
+        }
+
+    tickets = [
+        {
+            "id": id,
+            "subject": f"Ticket {id}",
+            "description": f"<p>text {id}</p>",
+            "status": 5,
+            "source": 1,
+            "requester_id": 1,
+            "support_email": "support@acme.example",
+            "created_at": TIME,
+            "updated_at": TIME,
+        }
+        for id in (7, 8)
+    ]
+    base = {
+        "tickets.json": tickets,
+        "agents.json": [{"id": 2, "contact": {"name": "Anna Agent", "email": AGENT}, "occasional": False}],
+        "contacts.json": [{"id": "1", "name": "Jane Doe", "email": CUSTOMER}],
+    }
+    rows = [row(1, 7, 2), row(2, 7, 2, private=True), row(3, 8, 1)]
+    later = row(4, 8, 2, "2024-03-09T10:00:00Z")
+    return Sample(
+        {**base, "conversations.ndjson": ndjson(*rows)},
+        {**base, "conversations.ndjson": ndjson(*rows, later)},
+        "freshdesk-conversation-4",
+        5,
+        ("freshdesk-ticket-7-description", "freshdesk-conversation-1", "freshdesk-conversation-2"),
+        "conversations.ndjson",
+    )
+
+
+SAMPLES: dict[str, Callable[[], Sample]] = {"zendesk": _zendesk, "freshdesk": _freshdesk, "generic": _generic}
