@@ -79,7 +79,6 @@ class ConvertArgs:
 @option("--field-map", multiple=True, metavar="OLD=NUMBER", help="Custom fields there to the numbers of fields here.")
 @option("--person-names", is_flag=True, help="Write customers' names too. They replace names that are known here.")
 @option("--author-line", is_flag=True, help="Name the person whom the default agent stands in for in the first line.")
-@option("--own", multiple=True, metavar="ADDRESS|DOMAIN", help="For mails: who writes for the company.")
 @option("--anonymise", is_flag=True, help="Replace people and texts by stand-ins of the same shape.")
 @click.pass_context
 def command(
@@ -196,7 +195,6 @@ def conversion_of(args: ConvertArgs) -> Conversion:
         descriptions=given["descriptions"],
         bots=given["bots"],
         ticket=given["ticket"] or "",
-        own=tuple(given["own"]),
         mapping=mapping,
     )
     return Conversion(

@@ -24,7 +24,6 @@ class Input(StrEnum):
     """Which reader takes a source's files apart."""
 
     JSON = "json"
-    MAIL = "mail"
     TABLE = "table"
 
 
@@ -241,8 +240,6 @@ class Reading:
     descriptions: bool = False
     bots: str = "outgoing"
     ticket: str = ""
-    own: tuple[str, ...] = ()  # addresses and domains of the company, for sources without directions
-    skip_automation: bool = False
     mapping: Json = None  # of the generic source
 
 

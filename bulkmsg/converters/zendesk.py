@@ -93,8 +93,6 @@ class Zendesk:
     def sort(self, record: Record) -> Iterable[Sorted]:
         self.pages.see(record)
         value = record.value
-        if "nice-id" in value:
-            return [Finding("xml-shape", "a ticket of the XML export", "export the tickets as JSON")]
         kind = zendesk_pages.kind_of(record)
         match kind:
             case "user":
@@ -111,7 +109,7 @@ class Zendesk:
         return [Skip(f"a record of another kind ({kind})")]
 
     def _ticket(self, value: dict[str, Json]) -> list[Sorted]:
-        id = id_text(value.get("id")) or id_text(value.get("nice_id"))
+        id = id_text(value.get("id"))
         if not id:
             return [Finding("no-id", "a ticket without an id", "export the tickets once more")]
         inside: list[Sorted] = [self._comment(each, id) for each in items(value.get("comments"))]
