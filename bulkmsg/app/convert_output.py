@@ -19,7 +19,8 @@ from bulkmsg.errors import UsageError
 from bulkmsg.reports import convert as report
 
 BATCH, TICKETS, REPORT, PROGRAMS, AGENTS = "batch.yaml", "tickets.jsonl", "report.md", "report.json", "agent-map.csv"
-_OURS = frozenset({BATCH, TICKETS, REPORT, PROGRAMS, AGENTS, "attachments", "schemas"})
+_WRITTEN = frozenset({BATCH, TICKETS, REPORT, PROGRAMS, AGENTS})
+_OURS = _WRITTEN | {"attachments", "schemas"}
 _ASIDE = ".convert"
 _LOG = ".progress.jsonl"
 
@@ -81,8 +82,9 @@ class Folder:
             raise UsageError(f"{self.path} is no folder", "name a folder with -o; it is made if need be")
         names = sorted(each.name for each in self.path.iterdir() if not each.name.startswith("."))
         foreign = [name for name in names if name not in _OURS and _LOG not in name]
-        if foreign or (BATCH in names and not self._is_ours()):
-            name = foreign[0] if foreign else BATCH
+        written = [name for name in names if name in _WRITTEN]
+        if foreign or (written and not self._is_ours()):
+            name = (foreign or written)[0]
             hint = "name a new folder with -o, or the one of an earlier conversion"
             raise UsageError(f"{self.path} holds {name}, which no conversion wrote", hint)
 

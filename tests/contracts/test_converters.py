@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from bulkmsg.app.inspect import validate
 from bulkmsg.converters import registry
-from bulkmsg.validation.survey import BatchFile
+from bulkmsg.validation.survey import BatchFile, survey
 from tests.contracts.converter_samples import AGENT, CUSTOMER, SAMPLES, TIME
 from tests.unit.converters.kit import Result, convert
 
@@ -43,7 +42,7 @@ def test_all_records_of_the_sample_become_messages_of_all_types(name: str, tmp_p
 @pytest.mark.parametrize("name", NAMES)
 def test_the_output_is_valid_at_once(name: str, tmp_path: Path) -> None:
     folder = made(name, tmp_path).folder
-    seen = validate(BatchFile(folder / "batch.yaml", "batch.yaml"))
+    seen = survey(BatchFile(folder / "batch.yaml", "batch.yaml"))
     assert seen.findings.kept == [], "not even a warning"
     assert seen.messages == SAMPLES[name]().messages
 

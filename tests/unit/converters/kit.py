@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from bulkmsg.app.convert import Conversion, Converted
-from bulkmsg.app.inspect import validate
 from bulkmsg.converters.options import Options, agents
 from bulkmsg.converters.registry import source
 from bulkmsg.converters.tally import Tally
 from bulkmsg.converters.words import Reading
-from bulkmsg.validation.survey import BatchFile
+from bulkmsg.validation.survey import BatchFile, survey
 
 Json = Any
 MAILBOX = "support@acme.example"
@@ -96,7 +95,7 @@ def convert(
     assert report["records"] == report["messages"] + report["skips"] + report["findings"]
     assert report["messages"] == len(found.messages)
     assert report["findings"] == len(report["list"])
-    seen = validate(BatchFile(found.folder / "batch.yaml", "batch.yaml"))
+    seen = survey(BatchFile(found.folder / "batch.yaml", "batch.yaml"))
     assert [each for each in seen.findings.kept if each.is_error] == []
     assert seen.messages == len(found.messages)
     return found

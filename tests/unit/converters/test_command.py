@@ -116,10 +116,11 @@ def test_a_folder_with_files_of_others_is_refused_and_left_alone(export: Path) -
     assert [each.name for each in (export / "out").iterdir()] == ["thesis.txt"]
 
 
-def test_a_batch_that_no_conversion_wrote_is_refused(export: Path) -> None:
-    written(export / "out", {"batch.yaml": "version: 1\n"})
+@pytest.mark.parametrize("name", ["batch.yaml", "tickets.jsonl", "report.md", "report.json"])
+def test_a_file_of_the_same_name_that_no_conversion_wrote_is_refused(name: str, export: Path) -> None:
+    written(export / "out", {name: "mine\n"})
     assert call("convert", "zendesk", *NAMES, "-o", "out", folder=export).returncode == 2
-    assert (export / "out" / "batch.yaml").read_text() == "version: 1\n"
+    assert (export / "out" / name).read_text() == "mine\n"
 
 
 def test_a_newer_export_keeps_an_edited_batch_and_a_progress_log(export: Path) -> None:
