@@ -2,7 +2,7 @@
 
     python benchmarks/prediction.py
 
-Time is scaled down: the helpdesk has a strict leaky bucket of 400 requests in 2 s, and answers after 5 to 20 ms.
+Time is scaled down: the helpdesk has a strict leaky bucket of 100 requests in 2 s, and answers after 5 to 20 ms.
 Printed are the seconds that `plan` reckoned, those that `run` took, and how far they are apart; above 2 % it ends
 with exit code 1.
 """
@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 MESSAGES = 2000
-LIMIT, WINDOW = 400, 2
+LIMIT, WINDOW = 100, 2
 BOUND = 0.02
 
 

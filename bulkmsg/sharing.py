@@ -63,11 +63,15 @@ class Company:
         self._run = run
         self._noted: dict[str, float] = {}  # the newest start of each run that the pacer was told of
         self._common = Common()
+        self._kept = b""
         self._due = -math.inf
         self._last = 0.0
 
     def hear(self, kept: bytes, now: float) -> None:
         """Tell the pacer what others did since we listened last."""
+        if kept == self._kept:
+            return
+        self._kept = kept
         self._common = read(kept, now)
         mine = self._allowed
         for at, run in self._common.starts:
@@ -117,7 +121,8 @@ class Company:
         runs = {run for _, run in starts} | set(queued)
         allowed = {run: rate for run, rate in before.allowed.items() if run in runs} | {self._run: self._allowed}
         self._common = Common(starts, allowed, queued, known)
-        return write(self._common, known.level + len(new))
+        self._kept = write(self._common, known.level + len(new))
+        return self._kept
 
     @property
     def _allowed(self) -> float:
