@@ -200,8 +200,6 @@ class Desk:
 
     async def _wait_for_turn(self, loop: asyncio.AbstractEventLoop) -> None:
         while self.halt is None:
-            if self._meeting is not None:
-                await self._meeting.listen()
             now = loop.time()
             self._look_at_the_time(now)  # its timer may be late, where the loop was busy or the machine asleep
             if self.halt is not None:
@@ -243,8 +241,6 @@ class Desk:
             self._meeting.hear(now)
         if reply.status == 429:
             self.throttled += 1
-            if self._meeting is not None:
-                self._meeting.refused()
             pause = retry_after_seconds(reply.retry_after, self.now_utc())
             self.pacer.throttled(token, now, pause, reply.used, reply.limit)
             self.sink.tell(Event(Name.THROTTLED, fields={"seconds": round(pause, 3)}))

@@ -21,32 +21,21 @@ class Meeting:
 
     def __init__(self, budget: Budget, company: Company, note: Callable[[str], None]) -> None:
         self._budget, self._company, self._note = budget, company, note
-        self._refused = False
         self._alone = False
 
     def hear(self, now: float) -> None:
         """Hear what the others did, so that what a header counts of it is not taken for a stranger's."""
         self._company.hear(self._budget.peek(), now)
 
-    def refused(self) -> None:
-        """The helpdesk asked for a pause, which the others will hear of before anything else."""
-        self._refused = True
-
-    async def listen(self) -> None:
-        """Hear the others, and tell them what they have to know at once."""
-        if not self._refused:
-            self.hear(asyncio.get_running_loop().time())
-            return
-        self._refused = False
-        await self._budget.exchange(self._tell)
-
     async def claim(self, wait: Callable[[float], float]) -> float:
-        """Take a slot and get 0.0, or hear how many seconds it has to be waited for.
+        """Take a slot and get 0.0, or hear how many seconds it has to be waited for; meanwhile the others are told what
+        they have to know, such as a pause.
 
         Args:
             wait: what the pacer says at a time, once it has heard of the others.
         """
         loop = asyncio.get_running_loop()
+        self.hear(loop.time())
         slot = wait(loop.time())
         self._company.expect(slot, loop.time())
         if slot > 0 and not self._company.has_news:
@@ -62,11 +51,6 @@ class Meeting:
         await self._budget.exchange(take)
         self._say_alone()
         return slot
-
-    def _tell(self, kept: bytes) -> bytes:
-        now = asyncio.get_running_loop().time()
-        self._company.hear(kept, now)
-        return self._company.told(now)
 
     def _say_alone(self) -> None:
         if self._budget.trouble and not self._alone:
