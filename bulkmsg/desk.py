@@ -268,7 +268,7 @@ class Desk:
 def refusal(status: int, error: str) -> Halt:
     """Why a run stops when the helpdesk refuses our credentials or their rights."""
     if status == 401:
-        hint = "`bulkmsg auth check` tells which are in use; mend them, then run the same command again"
+        hint = "check GORGIAS_EMAIL and GORGIAS_API_KEY (`bulkmsg auth check` tells what is in use), then run again"
         reason = "the helpdesk does not accept the credentials"
     else:
         hint = "give the key's user the right to write messages, or ask about the account's quota, then run again"
