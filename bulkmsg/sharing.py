@@ -29,6 +29,8 @@ _AHEAD = 0.01
 # processes that wake for the same slot, and too short to be missed. A bucket leaks on meanwhile, so no rate is lost.
 _COURTESY = 0.125
 _COURTESY_MOST = 0.5
+# A run that takes another slot so many seconds after one was alive to send what it took that one for.
+_LEFT_WITHIN = 1.0
 # A shorter wait is rounding, and the slot is free: whoever takes it must say so.
 _TINY = 1e-6
 
@@ -62,6 +64,7 @@ class Company:
         self._pacer = pacer
         self._run = run
         self._noted: dict[str, float] = {}  # the newest start of each run that the pacer was told of
+        self._sure: dict[str, float] = {}  # the newest of each run that surely left
         self._common = Common()
         self._kept = b""
         self._due = -math.inf
@@ -79,6 +82,10 @@ class Company:
                 # A run that may go faster than this one would starve it, if all it does counted against our ceiling.
                 self._pacer.note(min(at, now), ours=self._common.allowed.get(run, math.inf) <= mine)
                 self._noted[run] = at
+        for at, run in self._common.starts:
+            if run != self._run and self._sure.get(run, -math.inf) < at < self._noted[run] - _LEFT_WITHIN:
+                self._pacer.confirm(at)
+                self._sure[run] = at
         if self._common.learned is not None:
             self._pacer.adopt(self._common.learned, now)
 
@@ -150,7 +157,7 @@ def write(common: Common, level: float) -> bytes:
             "until": _finite(known.until),
             "limit": known.limit if (known.limit or 0) <= _LIMIT_MOST else None,
             "counting": known.counting.value,
-            "doublings": known.doublings,
+            "gust": round(known.gust, 3),
             "quickest": _finite(known.quickest),
             "slowest": min(known.slowest, _ANSWER_MOST),
         }
@@ -189,7 +196,7 @@ def _learned(value: Json, now: float) -> Learned | None:
         -math.inf if value["until"] is None else _number(value["until"], -math.inf, now + _PAUSE_MOST + _AHEAD),
         None if limit is None else int(_number(limit, 1, _LIMIT_MOST)),
         Counting(value["counting"]),
-        int(_number(value["doublings"], 0, 8)),
+        _number(value["gust"], 0.0, _LIMIT_MOST),
         math.inf if value["quickest"] is None else _number(value["quickest"], 0.0, math.inf),
         _number(value["slowest"], 0.0, _ANSWER_MOST),
     )

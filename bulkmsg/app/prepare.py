@@ -21,6 +21,7 @@ from bulkmsg.places import MOST
 from bulkmsg.plan import Plan
 from bulkmsg.review import Review, review
 from bulkmsg.settings import SANDBOX_ACCOUNT, Credentials, InDoubt, Rate, check_account, check_base_url
+from bulkmsg.share import ALL, Share
 from bulkmsg.stopping import USUAL_ERRORS, ErrorLimit, OnRejection
 from bulkmsg.validation.header import read_header
 from bulkmsg.validation.roster import What
@@ -36,6 +37,7 @@ class RunOptions:
     Args:
         account, base_url: from the environment or the command line; None where they say nothing.
         rate: a ceiling; without it the server's header is the limit.
+        share: the part of that limit which is ours.
         limit: only the first so many tickets of the batch.
         concurrency: at most so many tickets at a time.
         settle: seconds after which the helpdesk shows an accepted message in its listings.
@@ -53,6 +55,7 @@ class RunOptions:
     sandbox: bool = False
     progress_log: Path | None = None
     rate: Rate | None = None
+    share: Share = ALL
     limit: int | None = None
     concurrency: int = MOST
     settle: float = 60.0

@@ -95,9 +95,9 @@ class Sending:
             reached = await stack.enter_async_context(self.reach(self.prepared))
             stack.enter_context(Listening(self._on_signal))
             pacer = Pacer(reached.assumed, options.rate)
-            self.desk = Desk(
-                reached.helpdesk, pacer, Breaker(), self.sink, options.concurrency, self.now, reached.renewal
-            )
+            desk = Desk(reached.helpdesk, pacer, Breaker(), self.sink, options.concurrency, self.now, reached.renewal)
+            desk.share = options.share
+            self.desk = desk
             self.desk.meet(reached.budget, self.run, self.watcher.note)
             if reached.renewal is not None:
                 reached.renewal.note = self.watcher.note

@@ -48,7 +48,7 @@ async def visit(
     async with AsyncExitStack() as stack:
         reached = await stack.enter_async_context(over_http(errand))
         pacer, renewal = Pacer(reached.assumed, options.rate), reached.renewal
-        desk = Desk(reached.helpdesk, pacer, Breaker(), sink, options.concurrency, renewal=renewal)
+        desk = Desk(reached.helpdesk, pacer, Breaker(), sink, options.concurrency, renewal=renewal, share=options.share)
         desk.meet(reached.budget, token_hex(8), note)
         if renewal is not None:
             renewal.note = note

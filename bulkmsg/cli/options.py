@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.core import ParameterSource
 
-from bulkmsg import deadline, settings, stopping
+from bulkmsg import deadline, settings, share, stopping
 from bulkmsg.errors import UsageError
 
 if TYPE_CHECKING:
@@ -84,6 +84,7 @@ def _delimiter(text: str) -> str:
 
 
 RATE = _Parsed("rate", settings.parse_rate)
+SHARE = _Parsed("share", share.parse_share)
 DURATION = _Parsed("duration", _seconds)
 TIMEOUT = _Parsed("duration", _some_seconds)
 ERRORS = _Parsed("errors", stopping.parse_error_limit)
@@ -94,6 +95,13 @@ DELIMITER = _Parsed("character", _delimiter)
 # Flags of the commands that talk to the helpdesk.
 rate_option = option(
     "--rate", type=RATE, metavar="40/20s", help="At most so many requests per time; the helpdesk's limit counts too."
+)
+share_option = option(
+    "--share",
+    type=SHARE,
+    metavar="60%",
+    default="100%",
+    help='At most this part of the limit; by a timetable: "08:00-18:00=40%, *=95%".',
 )
 settle_option = option(
     "--settle",

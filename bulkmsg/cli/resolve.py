@@ -17,6 +17,7 @@ from bulkmsg.cli.options import (
     option,
     rate_option,
     settle_option,
+    share_option,
     take_batch,
     takeover_option,
     timeout_option,
@@ -24,6 +25,7 @@ from bulkmsg.cli.options import (
 from bulkmsg.cli.terminal import Terminal
 from bulkmsg.errors import BulkmsgError, ExitCode, LogDamaged, LogInUse, LogUnusable, UsageError
 from bulkmsg.settings import Rate
+from bulkmsg.share import Share
 
 if TYPE_CHECKING:
     from bulkmsg.app.doubts import Case, Resolved
@@ -40,6 +42,7 @@ class ResolveArgs:
     mark_created: tuple[str, ...]
     resend: tuple[str, ...]
     rate: Rate | None
+    share: Share
     settle: float
     timeout: float
     takeover: bool
@@ -52,6 +55,7 @@ class ResolveArgs:
 @option("--mark-created", metavar="KEY", multiple=True, help="You saw it in the helpdesk: it is never sent again.")
 @option("--resend", metavar="KEY", multiple=True, help="You saw that it is not there: the next run sends it.")
 @rate_option
+@share_option
 @settle_option
 @timeout_option
 @takeover_option
@@ -124,6 +128,7 @@ def _options(args: ResolveArgs) -> Any:
         base_url=base_url,
         progress_log=args.batch.log,
         rate=args.rate,
+        share=args.share,
         settle=args.settle,
         timeout=args.timeout,
         takeover=args.takeover,

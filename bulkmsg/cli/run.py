@@ -20,12 +20,14 @@ from bulkmsg.cli.options import (
     option,
     rate_option,
     settle_option,
+    share_option,
     take_batch,
     takeover_option,
     timeout_option,
 )
 from bulkmsg.deadline import Moment, Stretch
 from bulkmsg.settings import Rate
+from bulkmsg.share import Share
 from bulkmsg.stopping import ErrorLimit, OnRejection
 
 
@@ -39,6 +41,7 @@ class RunArgs:
     allow_send: int | None
     yes: bool
     rate: Rate | None
+    share: Share
     limit: int | None
     settle: float
     in_doubt: str | None
@@ -74,6 +77,7 @@ class RunArgs:
 @option("-y", "--yes", is_flag=True, help="Answer yes to questions. Never consents to mailing: see --allow-send.")
 @option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N tickets of the batch.")
 @rate_option
+@share_option
 @option(
     "-j",
     "--concurrency",

@@ -133,6 +133,7 @@ def _options(args: RunArgs, base_url: str | None, credentials: Credentials | Non
         sandbox=args.sandbox,
         progress_log=args.batch.log,
         rate=args.rate,
+        share=args.share,
         limit=args.limit,
         concurrency=args.concurrency or MOST,
         settle=args.settle,

