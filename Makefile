@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # The language server behind YAML in VS Code, Neovim, Helix and others; 2.0 needs Node 22.
 YAML_SERVER := yaml-language-server@1.25.0
 
-.PHONY: demo test editor-tests bench compare soak clean
+.PHONY: demo test editor-tests bench compare pacing pacing-bound soak clean
 
 $(VENV)/made: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("bulkmsg needs Python 3.11 or newer, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
@@ -58,6 +58,17 @@ $(VENV)/others: Makefile
 
 compare: $(VENV)/made $(VENV)/others
 	$(BIN)/python benchmarks/compare.py --tools $(VENV)/others/bin --page docs/comparison.md
+
+# Other limiters, for docs/pace.md only: nothing of ours needs them.
+$(VENV)/limiters: $(VENV)/made-test
+	$(PIP) install aiolimiter==1.3.0 pyrate-limiter==4.5.1
+	touch $@
+
+pacing: $(VENV)/limiters
+	$(BIN)/python -m benchmarks.pacing --page docs/pace.md
+
+pacing-bound: $(VENV)/made-test
+	$(BIN)/python -m benchmarks.pacing_bound
 
 soak: $(VENV)/made-test
 	$(BIN)/python -m tests.simulation.soak $(SOAK)

@@ -25,7 +25,7 @@ from bulkmsg.pacing import Pacer, retry_after_seconds
 from bulkmsg.places import MOST, Places
 from bulkmsg.ports import Budget, Contact, Helpdesk, Renewal, Reply, Request, Sink
 from bulkmsg.retry import Breaker
-from bulkmsg.share import ALL, Share
+from bulkmsg.share import Share
 from bulkmsg.sharing import Company
 
 Seen = TypeVar("Seen")
@@ -60,7 +60,7 @@ class Desk:
     Args:
         concurrency: at most so many requests in flight at once; usually fewer, see `places`.
         now_utc: the wall clock, for dates that others set: `Retry-After`, and a time of day at which to stop.
-        share: the part of the limit that is ours, by the time of day.
+        share: the part of the limit that is ours, by the time of day; None leaves it to the pacer.
         renewal: for access that runs out; a new token is had while no request starts, and before any record of one.
     """
 
@@ -71,7 +71,7 @@ class Desk:
     concurrency: int = MOST
     now_utc: Callable[[], datetime] = lambda: datetime.now(UTC)
     renewal: Renewal | None = None
-    share: Share = ALL
+    share: Share | None = None
     requests: int = 0
     throttled: int = 0
     waiting: str = ""
@@ -204,7 +204,8 @@ class Desk:
     async def _wait_for_turn(self, loop: asyncio.AbstractEventLoop) -> None:
         while self.halt is None:
             now = loop.time()
-            self.pacer.share = self.share.at(self.now_utc())
+            if self.share is not None:
+                self.pacer.share = self.share.at(self.now_utc())
             self._look_at_the_time(now)  # its timer may be late, where the loop was busy or the machine asleep
             if self.halt is not None:
                 break
