@@ -1,6 +1,6 @@
 """How much of an account's limit is used, and what is refused to us and to others: bulkmsg's pacer and four others.
 
-Simulated on a clock that jumps. Every cell is 20 runs of ours and five of each other, of one hour (four, with others in bursts);
+Simulated on a clock that jumps. A cell is 20 runs of ours or five of another, of one hour (four with others in bursts);
 each seed is the same server, network and neighbours for all limiters. `make pacing` writes the table into docs/pace.md.
 """
 

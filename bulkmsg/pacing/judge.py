@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from enum import Enum
 
 from bulkmsg.pacing.counts import Log, Reading
@@ -17,6 +18,10 @@ _SURPRISES_AGAINST_PROOF = 10
 _CLEAR = 2
 # A counter that holds no more than what came since the last reading, and so much of others, has begun anew.
 _ANEW = 2
+# So many of the limit others may send between two readings, when it is to be told that a counter did not begin anew.
+_STRANGE = 0.1
+# Readings that are remembered: more than are under way at once, so that one lies wholly before the next.
+_PAST = 16
 
 
 class Counting(Enum):
@@ -31,7 +36,7 @@ class Judge:
     """Learns how the helpdesk counts. What it believes, a later proof overturns.
 
     A window of time holds at least those of our requests that were surely counted within it. A count below that, which
-    shrank without falling to nothing, is a bucket's. A bucket never shrinks faster than it leaks. Between these two
+    shrank without beginning anew, is a bucket's. A bucket never shrinks faster than it leaks. Between these two
     proofs stands a guess: several readings in a row that show all of our requests and no leak.
     """
 
@@ -40,7 +45,9 @@ class Judge:
         self.anew = (-math.inf, -math.inf)  # between these moments a fixed window began
         self._log = log
         self._last: Reading | None = None
+        self._past: deque[Reading] = deque(maxlen=_PAST)
         self._surprises = 0
+        self._shrank = (-math.inf, -math.inf)  # between these moments
 
     def refused(self) -> bool:
         """A request was refused that a bucket, as we pictured it, would have taken. Whether that taught anything."""
@@ -53,24 +60,26 @@ class Judge:
         """Whether an answer may tell of a window that has ended since."""
         return start < self.anew[1] < now
 
-    def hear(self, reading: Reading, limit: int, leak: float, level: float, doubtful: int) -> None:
+    def hear(self, reading: Reading, limit: int, leak: float, level: float, doubtful: int, window: float) -> None:
         """Weigh one reading.
 
         Args:
             leak: of the bucket that the helpdesk may have, in requests a second.
             level: what that bucket holds by all readings so far.
             doubtful: how many of ours in that level may never have arrived.
+            window: over which it counts, if it counts in windows.
         """
         if self._fell(reading, limit, leak, level - doubtful):
             self.counting = Counting.WINDOWS
             self._see_beginning(reading)
-        elif self._lost(reading) and limit / 2 <= reading.used < reading.surely:
+        elif self._leaks(reading, limit, window):
             self.counting, self._surprises = Counting.LEAKS, 0
         elif not reading.surely <= reading.used <= reading.perhaps:
             self._surprises = 0
         elif reading.used - leak * reading.age > level and reading.overlapping <= _CLEAR:
             self._surprised()
         self._last = reading
+        self._past.append(reading)
 
     def _fell(self, reading: Reading, limit: int, leak: float, level: float) -> bool:
         """Whether it fell faster than a bucket leaks."""
@@ -82,15 +91,24 @@ class Judge:
         if self._last is not None and reading.used <= self._log.perhaps_since(self._last.start) + _ANEW:
             self.anew = (self._last.start, reading.now)
 
-    def _lost(self, reading: Reading) -> bool:
-        """Whether less stands in the counter than at the last reading and what of ours surely came since.
+    def _leaks(self, reading: Reading, limit: int, window: float) -> bool:
+        """Whether less than any window must hold stands in the counter, and it shrank without beginning anew.
 
-        With more than half of the limit still in it, it did not begin anew in between: so it is no fixed window.
+        It did not begin anew if more stands in it than all that came since; nor can it do so twice within one window.
         """
-        if self._last is None or reading.start < self._last.now:
+        earlier = next((past for past in reversed(self._past) if past.now <= reading.start), None)
+        if earlier is None or reading.used >= reading.surely:
             return False
-        came = self._log.started_since(self._last.now) - reading.overlapping
-        return reading.used < self._last.used + came
+        came = self._log.started_since(earlier.now) - reading.overlapping
+        if reading.used >= earlier.used + came:
+            return False
+        if reading.used > self._log.perhaps_since(earlier.start) + limit * _STRANGE:
+            return True
+        began, seen = self._shrank
+        if reading.now - began >= window:
+            self._shrank = (earlier.start, reading.now)
+            return False
+        return earlier.start >= seen
 
     def _surprised(self) -> None:
         """A window explains the reading to the letter, and a leak only if others filled up just what had leaked."""

@@ -297,7 +297,8 @@ class Pacer:
         mirror, anew = self._mirror, self._judge.anew
         mirror.drain(now)
         reading = self._log.read(start, now, used, self._server.window, anew, self._doubtful)
-        self._judge.hear(reading, self._limit, mirror.leak, mirror.level, self._doubtful)
+        window = self._server.window
+        self._judge.hear(reading, self._limit, mirror.leak, mirror.level, self._doubtful, window)
         if self._judge.anew != anew:
             self._others.window_ended()
         rise = self._set_mirror(reading)

@@ -41,9 +41,10 @@ def full_burst(pacer: Pacer) -> Pacer:
 
 
 def known_bucket(pacer: Pacer) -> Pacer:
-    """One that has proved to leak, with 33 in it at 102.0."""
+    """One that has proved to leak, with 33 in it at 102.5."""
     full_burst(pacer)
     pacer.answered(pacer.start(102.0), 102.1, 33, 40)
+    pacer.answered(pacer.start(102.5), 102.6, 33, 40)
     return pacer
 
 
@@ -241,8 +242,20 @@ def test_a_count_that_falls_faster_than_a_bucket_shows_windows() -> None:
 
 
 def test_a_count_below_what_any_window_holds_shows_a_bucket() -> None:
+    assert known_bucket(Pacer(RATE)).counting is Counting.LEAKS
+
+
+def test_one_shrinking_may_be_the_beginning_of_a_window_and_proves_nothing() -> None:
     pacer = full_burst(Pacer(RATE))
     pacer.answered(pacer.start(102.0), 102.1, 33, 40)
+    assert pacer.counting is Counting.UNKNOWN
+
+
+def test_a_counter_that_stays_low_while_requests_come_shrank_twice_and_is_a_bucket() -> None:
+    pacer = probed(Pacer(RATE))
+    for step in range(30):  # about as fast as it leaks
+        now = 100.0 + step / 2
+        pacer.answered(pacer.start(now), now + 0.1, 2, 40)
     assert pacer.counting is Counting.LEAKS
 
 
