@@ -20,8 +20,8 @@ _CLEAR = 2
 _ANEW = 2
 # So many of the limit others may send between two readings, when it is to be told that a counter did not begin anew.
 _STRANGE = 0.1
-# Readings that are remembered: more than are under way at once, so that one lies wholly before the next.
-_PAST = 16
+# Readings that are remembered: more than are under way at once, so that some lie wholly before the next.
+_PAST = 64
 
 
 class Counting(Enum):
@@ -72,10 +72,12 @@ class Judge:
         if self._fell(reading, limit, leak, level - doubtful):
             self.counting = Counting.WINDOWS
             self._see_beginning(reading)
-        elif self._leaks(reading, limit, window):
+        elif self.counting is not Counting.LEAKS and self._leaks(reading, limit, window):
             self.counting, self._surprises = Counting.LEAKS, 0
-        elif not reading.surely <= reading.used <= reading.perhaps:
+        elif reading.used > reading.perhaps or (reading.used < reading.surely and self.counting is Counting.LEAKS):
             self._surprises = 0
+        elif reading.used < reading.surely:
+            pass  # a bucket, or a window that began anew in a silence: the next readings tell
         elif reading.used - leak * reading.age > level and reading.overlapping <= _CLEAR:
             self._surprised()
         self._last = reading
@@ -96,12 +98,15 @@ class Judge:
 
         It did not begin anew if more stands in it than all that came since; nor can it do so twice within one window.
         """
-        earlier = next((past for past in reversed(self._past) if past.now <= reading.start), None)
-        if earlier is None or reading.used >= reading.surely:
+        if reading.used >= reading.surely:
             return False
-        came = self._log.started_since(earlier.now) - reading.overlapping
-        if reading.used >= earlier.used + came:
-            return False
+        for earlier in reversed(self._past):
+            came = self._log.started_since(earlier.now) - reading.overlapping
+            if earlier.now <= reading.start and reading.used < earlier.used + came:
+                return self._shrank_since(earlier, reading, limit, window)
+        return False
+
+    def _shrank_since(self, earlier: Reading, reading: Reading, limit: int, window: float) -> bool:
         if reading.used > self._log.perhaps_since(earlier.start) + limit * _STRANGE:
             return True
         began, seen = self._shrank

@@ -15,6 +15,8 @@ _MEMORY = 60.0
 # No gust counts for more than this part of the limit: else one mistake would stop us.
 _GUST_MOST = 0.2
 _CALM = 0.5
+# A smaller rise may come of rounding, jitter, and clocks that differ.
+_WHOLE = 1.3
 # A rise that a window would not show is a mistake of the mirror, but for what was under way.
 _UNSURE = 2.0
 # What a fixed window will still bring is its average so far, and so many more.
@@ -55,7 +57,9 @@ class Others:
         """
         least = reading.used - reading.perhaps
         more = 0.0 if self.inherited is None else float(least - max(0, self._most))
-        if rise is not None:
+        if rise is not None and rise < _WHOLE:
+            pass
+        elif rise is not None:
             self.blow(reading.now, min(rise, max(0.0, more) + _UNSURE), limit)
         elif self.inherited is not None and least > self.inherited + 1:  # one may be a trick of time
             self.blow(reading.now, max(1.0, more), limit)

@@ -47,6 +47,8 @@ _SPREAD = 0.5
 _FLIGHT_UNKNOWN = 0.02
 # No more often than that do we look whether others have made room.
 _SOON = 0.01
+# Windows in which a start obeys the log and the mirror.
+_TRIAL = 2.0
 # A shorter wait is rounding; a sleep of that length might not move the clock.
 _TINY = 1e-6
 
@@ -77,6 +79,7 @@ class Pacer:
         self._flights: dict[int, _Flight] = {}
         self._probing = False
         self._heard = -math.inf
+        self._first_read = math.inf
         self._mute = False  # the answers carry no count
         self._until = -math.inf
         self._throttled_at = -math.inf
@@ -129,7 +132,7 @@ class Pacer:
         longest = max(self.paused(now), self._ours.wait(now, self.rate.limit * self._share))
         if self.counting is not Counting.WINDOWS:
             longest = max(longest, self._mirror.wait(now, self._limit - self._margin(now)))
-        if self.counting is Counting.WINDOWS or (self.counting is Counting.UNKNOWN and not self._mute):
+        if self.counting is Counting.WINDOWS or (self.counting is Counting.UNKNOWN and self._on_trial(now)):
             longest = max(longest, self._log_wait(now))
         return longest if longest > _TINY else 0.0
 
@@ -253,6 +256,10 @@ class Pacer:
             wanted += min(self._log.unsure(now, self._server.window), self._limit * _MARGIN_UNSURE_MOST)
         return max(1.0, min(wanted, self._limit * _MARGIN_AT_MOST))
 
+    def _on_trial(self, now: float) -> bool:
+        """Whether it may yet be seen how is counted; after that a bucket is believed in, as it is documented."""
+        return not self._mute and now < self._first_read + _TRIAL * self._server.window
+
     def _log_wait(self, now: float) -> float:
         """Seconds until the window has room for one more of ours beside what others use."""
         window = self.rate.window * (1 + _DRIFT)
@@ -294,6 +301,7 @@ class Pacer:
         """Fit what we believe to a count taken somewhere between `start` and `now`."""
         if self._judge.outdated(start, now):
             return
+        self._first_read = min(self._first_read, now)
         mirror, anew = self._mirror, self._judge.anew
         mirror.drain(now)
         reading = self._log.read(start, now, used, self._server.window, anew, self._doubtful)
@@ -305,7 +313,7 @@ class Pacer:
         self._others.see(reading, self._limit, rise if self.counting is Counting.LEAKS else None)
 
     def _set_mirror(self, reading: Reading) -> float:
-        """Correct the mirror where it shows what cannot be; how far it had to rise, which others have done."""
+        """Correct the mirror where it shows what cannot be; how far it surely had to rise, which others have done."""
         mirror, before = self._mirror, self._mirror.level
         most, least = reading.used + reading.overlapping, reading.used - mirror.leak * reading.age
         if most < before and self._limit > 1:
@@ -314,5 +322,5 @@ class Pacer:
         elif least > before:
             mirror.level = (reading.used + least) / 2  # the count is about half a round trip old
             self._corrected = Corrected.UP
-            return mirror.level - before
+            return least - before
         return 0.0

@@ -15,7 +15,7 @@ from bulkmsg.places import MOST, USUAL, Places
 from bulkmsg.ports import Contact, Reply, Request, Silence
 from bulkmsg.retry import Breaker
 from bulkmsg.settings import Rate
-from tests.properties.test_pacing_servers import Leaky
+from tests.accounts import Leaky
 from tests.virtual_clock import run_virtual
 
 ENTERPRISE = Rate(80, 10.0)

@@ -13,8 +13,8 @@ from bulkmsg.events import RunView
 from bulkmsg.plan import LIMITS, Costs, Left, Plan, burst, seconds_for, seconds_left
 from bulkmsg.ports import Reply, Request
 from bulkmsg.settings import API_KEY_RATE, Rate
+from tests.accounts import Leaky
 from tests.fakes import FakeHelpdesk, message
-from tests.properties.test_pacing_servers import Leaky
 from tests.unit.test_engine import Case
 from tests.virtual_clock import run_virtual
 
