@@ -380,6 +380,7 @@ class Engine:
         rate = self.desk.pacer.rate
         elapsed = now - self._started
         used = self.desk.requests - rate.per_second * elapsed  # of the burst with which a run begins
+        remaining = seconds_left(round(left * self._each), rate, used) / self.desk.pacer.share
         waiting = self.desk.waiting
         if self.desk.halt is not None:
             waiting = "for the requests in flight, then it stops"
@@ -393,8 +394,6 @@ class Engine:
             recent_rate=self.desk.rate_now(now),
             limit=str(rate),
             elapsed=elapsed,
-            remaining=seconds_left(round(left * self._each), rate, used)
-            if self.desk.requests and self.desk.halt is None
-            else None,
+            remaining=remaining if self.desk.requests and self.desk.halt is None else None,
             waiting=waiting,
         )

@@ -35,6 +35,7 @@ from bulkmsg.reports import json, text
 from bulkmsg.reports.text import Trouble
 from bulkmsg.reports.words import count, people, rate_words, standing, visible
 from bulkmsg.settings import Credentials, InDoubt, check_base_url
+from bulkmsg.share import ALL, seconds_under
 from bulkmsg.stopping import USUAL_ERRORS, OnRejection
 from bulkmsg.validation.survey import BatchFile, Survey
 
@@ -191,8 +192,12 @@ def _announce(args: RunArgs, prepared: Prepared, terminal: Terminal) -> None:
         looks = f", {found.to_settle:,} of them in doubt and looked for first" if found.to_settle else ""
         rate = prepared.plan.rate
         number = found.to_send + found.to_settle
-        time = text.about(spoken_duration(seconds_for(found.requests, rate)))
-        terminal.say(f"to do: {count(number, 'message')}{looks}; {time} at {rate_words(rate)}")
+        all_ours = args.share == ALL
+        requests, now = found.requests, utc_now()
+        seconds = seconds_for(requests, rate) if all_ours else seconds_under(requests, rate, args.share, now)
+        part = "" if all_ours else f", of which our share is {args.share}"
+        time = text.about(spoken_duration(seconds))
+        terminal.say(f"to do: {count(number, 'message')}{looks}; {time} at {rate_words(rate)}{part}")
         terminal.say(*_attached(prepared.survey))
     if found.changed_tickets:
         differ = count(found.changed_tickets, "ticket differs", "tickets differ")
