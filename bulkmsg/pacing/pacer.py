@@ -85,6 +85,7 @@ class Pacer:
         self._throttled_at = -math.inf
         self._doubtful = 0  # lost since the mirror was last set right: it may stand that much too high
         self._corrected = Corrected.NOT
+        self._counting_told = Counting.UNKNOWN  # to other runs, or by them
         self._log = Log()
         self._judge = Judge(self._log)
         self._ours, self._mirror = Bucket(), Bucket()
@@ -168,15 +169,15 @@ class Pacer:
     def learned(self, now: float) -> Learned:
         """What this pacer knows, for those of other runs on the account."""
         self._mirror.drain(now)
-        self._corrected = Corrected.NOT
+        self._corrected, self._counting_told = Corrected.NOT, self.counting
         log, gust = self._log, self._others.gust(now)
         level, told = self._mirror.level, self._told
         return Learned(now, level, self._heard, self._until, told, self.counting, gust, log.quickest, log.slowest)
 
     @property
     def untold(self) -> bool:
-        """Whether an answer has corrected the level since `learned` was asked for."""
-        return self._corrected is not Corrected.NOT
+        """Whether an answer has taught us something since `learned` was asked for."""
+        return self._corrected is not Corrected.NOT or self.counting is not self._counting_told
 
     def adopt(self, learned: Learned, now: float) -> None:
         """Take over what another run of ours told last, so that all have one level and one pause.
@@ -189,8 +190,9 @@ class Pacer:
         self._others.blow(now, learned.gust, self._limit)
         self._log.quickest = min(self._log.quickest, learned.quickest)
         self._log.slowest = max(self._log.slowest, learned.slowest)
-        if self.counting is Counting.UNKNOWN:
-            self._judge.counting = learned.counting
+        if learned.counting is not Counting.UNKNOWN and self.counting is self._counting_told:
+            # all of us count alike: who keeps to a window beside one who keeps to a bucket is never let in
+            self._judge.counting = self._counting_told = learned.counting
         if self._told is None and learned.limit is not None and learned.limit < self._limit:
             self._told = learned.limit
             self._retune()
