@@ -73,7 +73,8 @@ async def _target(errand: Errand) -> AsyncIterator[tuple[str, Credentials, Rate,
 
     rate = options.rate or API_KEY_RATE
     mailboxes = errand.mailboxes if isinstance(errand, Prepared) else ()
-    sandbox = Sandbox(SandboxSettings(limit=rate.limit, window=rate.window, mailboxes=mailboxes or None))
+    settings = SandboxSettings(limit=rate.limit, window=rate.window, mailboxes=mailboxes or None, named_tickets=True)
+    sandbox = Sandbox(settings)
     await sandbox.start()
     try:
         yield sandbox.url, Credentials(email="sandbox@example.com", api_key="sandbox"), rate, sandbox

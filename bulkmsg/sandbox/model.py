@@ -94,6 +94,18 @@ class Helpdesk:
         born = self.start.mono - self.settings.list_lag
         return Ticket(blank_ticket(number, self.start.stamp), born, virtual=True)
 
+    def named(self, external_id: str) -> Ticket:
+        """A ticket with that external id that was there all along, still without messages."""
+        ticket = self.keep(self.virtual(self._new_number()))
+        ticket.data["external_id"] = external_id
+        return ticket
+
+    def _new_number(self) -> int:
+        while self.next_ticket in self.tickets or self.next_ticket in self.deleted:
+            self.next_ticket += 1
+        self.next_ticket += 1
+        return self.next_ticket - 1
+
     def keep(self, ticket: Ticket) -> Ticket:
         """Make a virtual ticket real."""
         ticket.virtual = False
@@ -213,10 +225,7 @@ class Helpdesk:
 
     def add_ticket(self, data: Json, when: Moment) -> Ticket:
         """A new ticket with its messages, all at one moment."""
-        while self.next_ticket in self.tickets or self.next_ticket in self.deleted:
-            self.next_ticket += 1
-        number, self.next_ticket = self.next_ticket, self.next_ticket + 1
-        ticket = self.keep(Ticket(blank_ticket(number, when.stamp), when.mono))
+        ticket = self.keep(Ticket(blank_ticket(self._new_number(), when.stamp), when.mono))
         imported = bool(data.get("imported", False))
         ticket.data.update(created_datetime=given(data, "created_datetime") or when.stamp, imported=imported)
         if data.get("customer"):

@@ -84,6 +84,9 @@ class SandboxSettings:
 
     auto_tickets: bool = True
     """Any positive ticket or customer id exists, so that any batch runs. False: 404 or 400."""
+    named_tickets: bool = False
+    """Any external id belongs to a ticket outside the trash, once somebody looks for that ticket there. False: only
+    those of tickets that were created."""
     tickets: tuple[int, ...] = ()
     """Tickets that exist from the start."""
     merged: Mapping[int, int] = field(default_factory=dict)

@@ -156,6 +156,15 @@ def test_tickets_asked_for_by_id_include_those_that_exist_by_policy() -> None:
     assert Desk(auto_tickets=False).call("GET", "/api/tickets", ticket_ids=numbers)[1]["data"] == []
 
 
+def test_a_name_looked_for_outside_the_trash_belongs_to_a_ticket_where_any_does() -> None:
+    desk = Desk(named_tickets=True)
+    assert desk.call("GET", "/api/tickets", external_id="old-7")[1]["data"] == []
+    (found,) = desk.call("GET", "/api/tickets", external_id="old-7", trashed="false")[1]["data"]
+    assert found["external_id"] == "old-7"
+    assert desk.call("GET", "/api/tickets", external_id="old-7")[1]["data"][0]["id"] == found["id"]
+    assert Desk().call("GET", "/api/tickets", external_id="old-7", trashed="false")[1]["data"] == []
+
+
 def test_tickets_have_no_filter_for_status() -> None:
     assert Desk().call("GET", "/api/tickets", status="open")[0] == 400
 
