@@ -11,9 +11,10 @@ from bulkmsg.pacing.counts import Log, Reading
 # A count that falls by this part of the limit more than a bucket leaks is no bucket's.
 _FALL = 0.25
 _FALL_LEAST = 2.0
-# So many readings in a row that a leak does not explain and a window does: no leak. Three of them fit into the margin.
-_SURPRISES = 3
-_SURPRISES_AGAINST_PROOF = 10
+# So many slots that should have leaked and did not, in so many readings or more: no leak. They fit into the margin. A
+# helpdesk that rounds its count shows up to one, and takes it back.
+_UNLEAKED = 3
+_UNLEAKED_AGAINST_PROOF = 10
 # A reading says little of windows while more of ours than this are under way.
 _CLEAR = 2
 # A counter that holds no more than what came since the last reading, and so much of others, has begun anew.
@@ -37,7 +38,7 @@ class Judge:
 
     A window of time holds at least those of our requests that were surely counted within it. A count below that, which
     shrank without beginning anew, is a bucket's. A bucket never shrinks faster than it leaks. Between these two
-    proofs stands a guess: several readings in a row that show all of our requests and no leak.
+    proofs stands a guess: readings that show all of our requests, while slots that should have leaked add up.
     """
 
     def __init__(self, log: Log) -> None:
@@ -46,7 +47,7 @@ class Judge:
         self._log = log
         self._last: Reading | None = None
         self._past: deque[Reading] = deque(maxlen=_PAST)
-        self._surprises = 0
+        self._unleaked, self._rises = 0.0, 0
         self._shrank = (-math.inf, -math.inf)  # between these moments
 
     def refused(self) -> bool:
@@ -73,13 +74,14 @@ class Judge:
             self.counting = Counting.WINDOWS
             self._see_beginning(reading)
         elif self.counting is not Counting.LEAKS and self._leaks(reading, limit, window):
-            self.counting, self._surprises = Counting.LEAKS, 0
+            self.counting = Counting.LEAKS
+            self._unleaked, self._rises = 0.0, 0
         elif reading.used > reading.perhaps or (reading.used < reading.surely and self.counting is Counting.LEAKS):
-            self._surprises = 0
+            self._unleaked, self._rises = 0.0, 0
         elif reading.used < reading.surely:
             pass  # a bucket, or a window that began anew in a silence: the next readings tell
-        elif reading.used - leak * reading.age > level and reading.overlapping <= _CLEAR:
-            self._surprised()
+        elif reading.overlapping <= _CLEAR:
+            self._weigh_leak(reading.used - leak * reading.age - level, reading.used + reading.overlapping - level)
         self._last = reading
         self._past.append(reading)
 
@@ -115,9 +117,16 @@ class Judge:
             return False
         return earlier.start >= seen
 
-    def _surprised(self) -> None:
-        """A window explains the reading to the letter, and a leak only if others filled up just what had leaked."""
-        self._surprises += 1
-        proved = self.counting is Counting.LEAKS
-        if self._surprises >= (_SURPRISES_AGAINST_PROOF if proved else _SURPRISES):
-            self.counting, self._surprises = Counting.WINDOWS, 0
+    def _weigh_leak(self, rise: float, fall: float) -> None:
+        """A window explains the reading to the letter, and a leak only if others filled up just what had leaked.
+
+        Args:
+            rise: how far the count surely stands above what a bucket would hold, if above 0.
+            fall: how far it surely stands below, if below 0.
+        """
+        self._unleaked = max(0.0, self._unleaked + max(rise, 0.0) + min(fall, 0.0))
+        self._rises += rise > 0
+        enough = _UNLEAKED_AGAINST_PROOF if self.counting is Counting.LEAKS else _UNLEAKED
+        if min(self._unleaked, self._rises) >= enough:
+            self.counting = Counting.WINDOWS
+            self._unleaked, self._rises = 0.0, 0
