@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import Enum
 from functools import lru_cache
 
-from bulkmsg.message import Message, NewTicket
+from bulkmsg.message import ExistingTicket, Message, NamedTicket, NewTicket
 from bulkmsg.outcome import Standing, State
 from bulkmsg.pacing import Pacer
 from bulkmsg.ports import KnownTicket
@@ -17,6 +17,9 @@ from bulkmsg.settings import API_KEY_RATE, OAUTH_RATE, Rate
 # What every visit to the helpdesk asks first: the account and the user whom the credentials belong to.
 PREFLIGHT_REQUESTS = 2
 _ASKED = 1000
+# What it takes to see that a message is not there (`looking.look_for`): one search by the ticket's external id where
+# the ticket is new, else the ticket's messages and the ticket itself, which is searched for first where it is named.
+ABSENT_REQUESTS = {NewTicket: 1, ExistingTicket: 2, NamedTicket: 3}
 
 
 class Action(Enum):
@@ -75,6 +78,7 @@ class Costs:
         in_doubt: looking for messages of which an earlier run does not know whether they arrived.
         uploads: files that messages carry.
         new_tickets, messages: requests that create something.
+        updates: own fields of tickets that are there and were changed in the batch since, where these are asked for.
     """
 
     account: int = 0
@@ -85,6 +89,7 @@ class Costs:
     uploads: int = 0
     new_tickets: int = 0
     messages: int = 0
+    updates: int = 0
 
     @property
     def total(self) -> int:
@@ -101,13 +106,18 @@ class Left:
     """What earlier runs left to do, by the progress log.
 
     Args:
-        to_send, to_settle: messages to send, and to look for first.
-        posts: requests that create something.
+        to_send, to_settle, to_hold: messages to send, to look for first, and to note as held back.
+        costs: the requests that this takes, without those that every run makes.
     """
 
-    to_send: int
-    to_settle: int
-    posts: int
+    to_send: int = 0
+    to_settle: int = 0
+    to_hold: int = 0
+    costs: Costs = Costs()
+
+    @property
+    def nothing(self) -> bool:
+        return not (self.to_send or self.to_settle or self.to_hold or self.costs.updates)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +129,7 @@ class Plan:
         tickets: how many tickets the batch touches; `new_tickets` of them are created, `named_tickets` looked up by
             their external id.
         posts: requests that create something: a new ticket with its messages, or one message.
-        preflight, uploads: requests for these, as `Costs` has them.
+        preflight, lost_log, uploads: requests for these, as `Costs` has them.
         left: what earlier runs left to do; None for a first run. All other numbers are of the whole batch.
         settle: seconds that a run waits before it looks for what is in doubt.
     """
@@ -136,6 +146,7 @@ class Plan:
     posts: int
     named_tickets: int = 0
     preflight: int = 0
+    lost_log: int = 0
     uploads: int = 0
     left: Left | None = None
     settle: float = 0.0
@@ -150,12 +161,10 @@ class Plan:
         """What the run would cost in requests."""
         if self.left is not None:
             return self._costs_left(self.left)
-        # A first run looks for its first and last entry: a listing and the ticket, or one search where it is new.
-        ends = min(self.messages, 2) * (1 if self.new_tickets == self.tickets else 2)
         return Costs(
             account=PREFLIGHT_REQUESTS,
             preflight=self.preflight,
-            lost_log=ends,
+            lost_log=self.lost_log,
             named_tickets=self.named_tickets,
             uploads=self.uploads,
             new_tickets=self.new_tickets,
@@ -163,16 +172,9 @@ class Plan:
         )
 
     def _costs_left(self, left: Left) -> Costs:
-        if not self.to_do:
+        if left.nothing:
             return Costs()
-        return Costs(
-            account=PREFLIGHT_REQUESTS,
-            preflight=self.preflight,
-            named_tickets=min(self.named_tickets, self.to_do),
-            in_doubt=left.to_settle,
-            uploads=min(self.uploads, left.to_send),
-            messages=left.posts,
-        )
+        return replace(left.costs, account=PREFLIGHT_REQUESTS, preflight=self.preflight)
 
     @property
     def requests(self) -> int:

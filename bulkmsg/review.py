@@ -5,13 +5,14 @@ Pure: takes messages and standings, returns a value.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from bulkmsg.message import ExistingTicket, Message, Mode, NewTicket, hash64, people_of
 from bulkmsg.outcome import COUNTED, UNTOUCHED, Standing, State, Tally
 from bulkmsg.parcel import Parcel, parcels
-from bulkmsg.plan import Action, decide, was_changed, was_edited
+from bulkmsg.plan import Action, Costs, decide, was_changed, was_edited
 from bulkmsg.ports import KnownTicket
 
 _SHOWN = 10
@@ -24,7 +25,7 @@ class Review:
     Args:
         tally: where the selected messages stand.
         to_send: how many messages will be sent, `to_settle` looked for first, `to_hold` noted as held back.
-        requests: how many requests that takes, as long as nothing goes wrong.
+        costs: the requests that this takes, as long as nothing goes wrong.
         mails: how many of them would be mailed; `people` how many differ among whom they go to.
         edited: entries changed after they were created or while in doubt (the first few), and how many in all.
         removed: what the log knows as created or in doubt and the batch no longer holds: its key as the log shows it,
@@ -38,7 +39,7 @@ class Review:
     to_send: int = 0
     to_settle: int = 0
     to_hold: int = 0
-    requests: int = 0
+    costs: Costs = field(default_factory=Costs)
     mails: int = 0
     people: int = 0
     edited: list[Message] = field(default_factory=list)
@@ -50,6 +51,10 @@ class Review:
     swapped: list[str] = field(default_factory=list)
     first: Message | None = None
     last: Message | None = None
+
+    @property
+    def requests(self) -> int:
+        return self.costs.total
 
 
 @dataclass
@@ -95,6 +100,7 @@ def review(
     rejections_hold: bool = True,
     first_run: bool = False,
     looked: bool = False,
+    update_tickets: bool = False,
 ) -> Review:
     """Look at the whole batch and the whole log.
 
@@ -104,18 +110,20 @@ def review(
         rejections_hold: a rejection that stays as it is keeps the rest of its ticket waiting.
         first_run: there is no log, so nothing can have been edited, and nothing needs to be remembered.
         looked: those in doubt were looked for right before, and are left.
+        update_tickets: changed fields of tickets that are there are sent.
     """
     found = Review(Tally(0))
     chosen: set[str] = set()
     fresh = _Fresh()
     people: set[int] = set()
+    requests = _Requests()
     for parcel in parcels(messages):
         selected = limit is None or parcel.lane in chosen or len(chosen) < limit
         if limit is not None and selected:
             chosen.add(parcel.lane)
-        if selected:
-            found.changed_tickets += _has_changed(parcel, ticket)
-        before = found.to_send + found.to_settle
+        load = _Load(
+            parcel, ticket(parcel.ticket.external_id) if not isinstance(parcel.ticket, ExistingTicket) else None
+        )
         for message in parcel.messages:
             where = standing(message.key)
             mark(message.key)
@@ -130,19 +138,78 @@ def review(
             action = decide(message, where, retry_rejected=retry_rejected, looked=looked, thread=parcel.thread)
             if action is Action.LEAVE and (rejections_hold or where.state is not State.REJECTED):
                 found.blocked.add(parcel.lane)
-            _count(found, message, where, action, people)
-        own = parcel.ticket
-        together = isinstance(own, NewTicket) and parcel.first and ticket(own.external_id) is None
-        work = found.to_send + found.to_settle - before
-        found.requests += min(work, 1) if together else work
+            load.add(message, where, _count(found, message, where, action, people))
+        if selected:
+            changed = parcel.last and load.was_changed
+            found.changed_tickets += changed
+            requests.add(load, update=changed and update_tickets and parcel.lane not in found.blocked)
     found.people = len(people)
+    found.costs = requests.costs
     _see_removed(found, unmarked(), fresh)
     return found
 
 
-def _has_changed(parcel: Parcel, ticket: Callable[[str], KnownTicket | None]) -> bool:
-    own = parcel.ticket
-    return isinstance(own, NewTicket) and parcel.first and was_changed(own, ticket(own.external_id))
+@dataclass
+class _Load:
+    """What is to do with a parcel: messages to send and to look for.
+
+    Args:
+        known: its ticket, where that is known by its external id.
+        home: the ticket is there. any_created: and that is known of a message in it.
+    """
+
+    parcel: Parcel
+    known: KnownTicket | None
+    send: list[Message] = field(default_factory=list)
+    settle: int = 0
+    home: bool = False
+    any_created: bool = False
+
+    def __post_init__(self) -> None:
+        self.home = self.known is not None or isinstance(self.parcel.ticket, ExistingTicket)
+
+    def add(self, message: Message, where: Standing, to_do: Action) -> None:
+        self.home = self.home or where.ticket_id is not None
+        self.any_created = self.any_created or where.state is State.CREATED
+        self.settle += to_do is Action.SETTLE
+        if to_do is Action.SEND:
+            self.send.append(message)
+
+    @property
+    def opens(self) -> bool:
+        """Whether one request may create its ticket with all of it, as the engine does it."""
+        own, first = self.parcel.ticket, self.parcel.first
+        return isinstance(own, NewTicket) and first and not self.home and not self.any_created
+
+    @property
+    def was_changed(self) -> bool:
+        own = self.parcel.ticket
+        return isinstance(own, NewTicket) and was_changed(own, self.known)
+
+
+@dataclass
+class _Requests:
+    """The requests of a run, counted by what they are for."""
+
+    counted: Counter[str] = field(default_factory=Counter)
+    named: set[int] = field(default_factory=set)
+    uploads: set[int] = field(default_factory=set)
+
+    def add(self, load: _Load, *, update: bool) -> None:
+        self.uploads.update(upload.hash64 for message in load.send for upload in message.uploads)
+        self.counted["updates"] += update
+        if load.opens and not load.settle:
+            self.counted["new_tickets"] += bool(load.send)
+            return
+        # A new ticket is found by a search, and one reading of it shows all of its messages.
+        self.counted["in_doubt"] += 2 if load.opens else load.settle
+        self.counted["messages"] += len(load.send)
+        if load.send and not load.home and not load.opens:
+            self.named.add(hash64(load.parcel.lane))
+
+    @property
+    def costs(self) -> Costs:
+        return Costs(**self.counted, named_tickets=len(self.named), uploads=len(self.uploads))
 
 
 def _whereabouts(where: Standing) -> str:
@@ -152,7 +219,8 @@ def _whereabouts(where: Standing) -> str:
     return f" ({message}ticket {where.ticket_id})"
 
 
-def _count(found: Review, message: Message, where: Standing, action: Action, people: set[int]) -> None:
+def _count(found: Review, message: Message, where: Standing, action: Action, people: set[int]) -> Action:
+    """Count a message; returns what will be done with it, where an earlier one of its ticket may hold it back."""
     found.first = found.first or message
     found.last = message
     found.tally.total += 1
@@ -160,12 +228,13 @@ def _count(found: Review, message: Message, where: Standing, action: Action, peo
     found.tally.counts[state] += 1
     if action is Action.SEND and message.ticket.lane in found.blocked:
         found.to_hold += state is not State.HELD_BACK
-        return
+        return Action.LEAVE
     found.to_send += action is Action.SEND
     found.to_settle += action is Action.SETTLE
     if action in (Action.SEND, Action.SETTLE) and message.will_be_mailed:
         found.mails += 1
         people.update(hash64(person) for person in people_of(message) or [message.key])
+    return action
 
 
 def _see_removed(found: Review, left: Iterator[tuple[str, Standing]], fresh: _Fresh) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bulkmsg.errors import InvalidBatch, UsageError
 from bulkmsg.json_text import dumps
 from bulkmsg.message import ExistingTicket, Kind, Message, NewTicket, Ticket
-from bulkmsg.plan import Plan
+from bulkmsg.plan import ABSENT_REQUESTS, Plan
 from bulkmsg.settings import SANDBOX_ACCOUNT, Rate, check_account
 from bulkmsg.source import Json
 from bulkmsg.threads import FirstRequest
@@ -45,6 +45,7 @@ def plan_of(seen: Survey, rate: Rate) -> Plan:
         named_tickets=seen.named_tickets,
         uploads=seen.uploads,
         preflight=seen.roster.requests,
+        lost_log=sum(ABSENT_REQUESTS[kind] for kind in seen.ends),
     )
 
 

@@ -11,6 +11,7 @@ from bulkmsg.errors import BulkmsgError
 from bulkmsg.plan import Left, Plan
 from bulkmsg.review import Review, review
 from bulkmsg.settings import API_KEY_RATE, SANDBOX_ACCOUNT, Rate
+from bulkmsg.stopping import OnRejection
 from bulkmsg.validation.survey import BatchFile, Survey, messages, survey
 
 USUAL_SETTLE = 60.0
@@ -24,6 +25,15 @@ class Whose:
     account: str | None = None
     base_url: str | None = None
     log: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a run is asked to do beside what it does anyway, as `RunOptions` has it."""
+
+    update_tickets: bool = False
+    retry_rejected: bool = False
+    on_rejection: OnRejection = OnRejection.HOLD_TICKET
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +51,7 @@ class Planned:
     trouble: str = ""
 
 
-def plan(batch: BatchFile, rate: Rate | None = None, whose: Whose | None = None) -> Planned:
+def plan(batch: BatchFile, rate: Rate | None = None, whose: Whose | None = None, asked: Asked | None = None) -> Planned:
     """What a run of the batch would do now.
 
     Raises:
@@ -51,19 +61,29 @@ def plan(batch: BatchFile, rate: Rate | None = None, whose: Whose | None = None)
     require_valid(seen, batch.name)
     first = plan_of(seen, rate or API_KEY_RATE)
     try:
-        before = _held_against_log(batch, seen, whose or Whose())
+        before = _held_against_log(batch, seen, whose or Whose(), asked or Asked())
     except BulkmsgError as error:
         return Planned(first, seen, trouble=error.message)
     if before is None:
         return Planned(first, seen)
-    left = Left(before.to_send, before.to_settle, before.to_send)
+    left = Left(before.to_send, before.to_settle, before.to_hold, before.costs)
     return Planned(replace(first, left=left, settle=USUAL_SETTLE), seen, before)
 
 
-def _held_against_log(batch: BatchFile, seen: Survey, whose: Whose) -> Review | None:
+def _held_against_log(batch: BatchFile, seen: Survey, whose: Whose, asked: Asked) -> Review | None:
     history = History(batch, whose.account, whose.base_url, whose.log)
     fold = history.fold
     if fold is None or seen.header is None or (fold.header.account == SANDBOX_ACCOUNT and whose.log is None):
         return None  # a sandbox begins empty, and a run that is no sandbox's has no part in its log
     found = messages(history.batch, seen, fold.header.account)
-    return review(found, seen.header.mode, fold.standing, fold.mark, fold.unmarked)
+    return review(
+        found,
+        seen.header.mode,
+        fold.standing,
+        fold.mark,
+        fold.unmarked,
+        ticket=fold.ticket,
+        retry_rejected=asked.retry_rejected,
+        rejections_hold=asked.on_rejection is not OnRejection.CONTINUE,
+        update_tickets=asked.update_tickets,
+    )

@@ -175,6 +175,7 @@ class Prepared:
             rejections_hold=self.options.on_rejection is not OnRejection.CONTINUE,
             first_run=fold is None,
             looked=self.options.looked,
+            update_tickets=self.options.update_tickets,
         )
 
     def close(self) -> None:

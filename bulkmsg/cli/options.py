@@ -170,6 +170,11 @@ def batch_options(*, log: bool) -> Decorator[Any]:
     return decorate
 
 
+update_tickets_option = option(
+    "--update-tickets", is_flag=True, help="Send changed fields of tickets that are there, such as status and tags."
+)
+
+
 def format_option(
     *choices: str, default: str | None = "text", help: str = "How the answer is written."
 ) -> Decorator[Any]:

@@ -21,6 +21,7 @@ from bulkmsg.cli.options import (
     option,
     take_batch,
     timeout_option,
+    update_tickets_option,
 )
 from bulkmsg.cli.terminal import Terminal
 from bulkmsg.errors import ExitCode, Refused, UsageError
@@ -40,6 +41,12 @@ class PlanArgs:
     show: str | None = None
     online: bool = False
     timeout: float = 60.0
+    update_tickets: bool = False
+
+    @property
+    def more(self) -> list[str]:
+        """What the run that was planned needs beside the batch's own flags."""
+        return ["--update-tickets"] if self.update_tickets else []
 
 
 @click.command("plan", epilog=ENVIRONMENT)
@@ -48,6 +55,7 @@ class PlanArgs:
 @option("--show", metavar="KEY|N", help="Print the message with this key, or the first N, as they would be sent.")
 @option("--rate", type=RATE, metavar="40/20s", help="Reckon the time with this many requests per time.")
 @attachments_option
+@update_tickets_option
 @option(
     "--online",
     is_flag=True,
@@ -87,7 +95,8 @@ def plan(args: PlanArgs, terminal: Terminal) -> ExitCode:
         seen = planning.plan(batch).survey
         _show(inspect.show(batch, seen, args.show, _account(args, seen)), args.format, terminal)
         return ExitCode.OK
-    planned = planning.plan(batch, args.rate or usual_rate(), whose(args.batch))
+    asked = planning.Asked(update_tickets=args.update_tickets)
+    planned = planning.plan(batch, args.rate or usual_rate(), whose(args.batch), asked)
     if credentials is not None:
         from bulkmsg.cli.planning_online import plan_online
 
@@ -95,7 +104,7 @@ def plan(args: PlanArgs, terminal: Terminal) -> ExitCode:
     answer_plan(planned, args.format, terminal)
     if args.format == "text":
         tell_warnings(args.batch, batch, planned.survey, terminal)
-        terminal.say(f"next: {args.batch.command('run')}")
+        terminal.say(f"next: {args.batch.command('run', *args.more)}")
     return ExitCode.OK
 
 

@@ -81,4 +81,8 @@ def _verdict(looked: Looked, name: str) -> str:
 def _next(args: PlanArgs, looked: Looked) -> str:
     if any(found.is_error and found.rule == "BM806" for found in looked.findings):
         return account_command(args.batch, "rules")
-    return args.batch.command("run") if looked.code is ExitCode.OK else args.batch.command("plan", "--online")
+    return (
+        args.batch.command("run", *args.more)
+        if looked.code is ExitCode.OK
+        else args.batch.command("plan", "--online", *args.more)
+    )

@@ -24,6 +24,7 @@ from bulkmsg.cli.options import (
     take_batch,
     takeover_option,
     timeout_option,
+    update_tickets_option,
 )
 from bulkmsg.deadline import Moment, Stretch
 from bulkmsg.settings import Rate
@@ -88,9 +89,7 @@ class RunArgs:
 @option("--retry-rejected", is_flag=True, help="Send rejected messages again although they are as they were.")
 @option("--allow-changed", is_flag=True, help="Go on although sent messages were changed; they stay as they were sent.")
 @option("--allow-removed", is_flag=True, help="Go on although sent messages were taken out of the batch.")
-@option(
-    "--update-tickets", is_flag=True, help="Send changed fields of tickets that are there, such as status and tags."
-)
+@update_tickets_option
 @option("--rebuild-log", is_flag=True, help="Read a lost or damaged progress log back from the helpdesk, then go on.")
 @option(
     "--max-errors",

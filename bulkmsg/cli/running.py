@@ -84,10 +84,12 @@ def _dry_run(args: RunArgs, terminal: Terminal) -> ExitCode:
         hint = "leave --rebuild-log out to see what a first run would send; rebuilding itself sends nothing"
         raise UsageError("--dry-run opens no connection, and --rebuild-log needs one", hint)
     batch = args.batch.file()
-    planned = planning.plan(batch, args.rate or usual_rate(), whose(args.batch))
+    asked = planning.Asked(args.update_tickets, args.retry_rejected, OnRejection(args.on_rejection))
+    planned = planning.plan(batch, args.rate or usual_rate(), whose(args.batch), asked)
     answer_plan(planned, args.format, terminal)
     tell_warnings(args.batch, batch, planned.survey, terminal)
-    terminal.say("dry run: nothing was sent", f"next: {args.batch.command('run')}")
+    more = ["--update-tickets"] if args.update_tickets else []
+    terminal.say("dry run: nothing was sent", f"next: {args.batch.command('run', *more)}")
     return ExitCode.OK
 
 

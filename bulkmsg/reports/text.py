@@ -58,6 +58,7 @@ _COST_WORDS = {
     "uploads": "to upload files",
     "new_tickets": "for new tickets with their messages",
     "messages": "for single messages",
+    "updates": "to update tickets",
 }
 _WORTH_SAYING = 60.0  # seconds: of a shorter run nobody asks what would be faster
 

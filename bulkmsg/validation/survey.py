@@ -83,6 +83,7 @@ class Survey:
         uploads: how many files will be uploaded, those of the same content, name and type counted once; `upload_bytes`
             together; `shared` the hashes of those that several attachments have.
         left_out: attachments that will not leave, by the user's choice.
+        ends: of what kind the tickets of the first and the last message are; one of them where there is one message.
         roster: whom and what of the account the batch refers to.
     """
 
@@ -105,6 +106,7 @@ class Survey:
     upload_bytes: int = 0
     shared: frozenset[int] = frozenset()
     left_out: int = 0
+    ends: tuple[type[Ticket], ...] = ()
     roster: Roster = field(default_factory=Roster)
 
     @property
@@ -147,6 +149,9 @@ class _Checkpoints:
         self.noted.append(int.from_bytes(self._hash.copy().digest()[:8], "big"))
 
 
+_KINDS: dict[type, type[Ticket]] = {TicketDraft: NewTicket, str: NamedTicket, int: ExistingTicket}
+
+
 @dataclass
 class _Census:
     """The counting side of the validating pass."""
@@ -172,6 +177,7 @@ class _Census:
         survey.roster.add(draft.kind, draft.fields)
         size = self.checkpoints.add(draft) if self.deep else 0
         ticket = draft.ticket
+        survey.ends = (*survey.ends[:1], _KINDS[type(ticket)])
         if isinstance(ticket, TicketDraft):
             self._add_to_thread(draft, size)
         elif isinstance(ticket, str):

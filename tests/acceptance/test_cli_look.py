@@ -137,6 +137,7 @@ def test_a_plan_as_json(good: Path) -> None:
             "uploads": 0,
             "new_tickets": 0,
             "messages": 1,
+            "updates": 0,
         },
         "faster": [],
     }

@@ -89,6 +89,7 @@ SUBJECTS: list[tuple[str, str, dict[str, Any]]] = [
     *(("common", "message_entry", base) for base in BASES.values()),
     *(("progress-log", "", d["examples"][0]) for d in schema.load("progress-log")["$defs"].values()),
     *(("event", "", d["examples"][0]) for d in schema.load("event")["$defs"].values()),
+    ("mapping", "", schema.load("mapping")["examples"][0]),
     *(("report", part, d["examples"][0]) for part, d in schema.load("report")["$defs"].items()),
 ]
 

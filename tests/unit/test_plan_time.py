@@ -45,7 +45,7 @@ class Strict(FakeHelpdesk):
 
 def history(rate: Rate) -> Plan:
     kinds = {"incoming": MESSAGES, "outgoing": 0, "internal-note": 0}
-    return Plan("history", "import", MESSAGES, kinds, 500, 0, 0, 0, rate, MESSAGES)
+    return Plan("history", "import", MESSAGES, kinds, 500, 0, 0, 0, rate, MESSAGES, lost_log=4)
 
 
 @pytest.mark.parametrize("rate", [*LIMITS.values(), Rate(400, 2.0)], ids=str)
@@ -106,7 +106,8 @@ def test_the_parts_of_a_plan_add_up() -> None:
 
 def test_a_plan_of_what_is_left_has_no_lost_log_to_look_for_and_waits_until_it_may_look() -> None:
     kinds = {"incoming": 10, "outgoing": 0, "internal-note": 0}
-    plan = Plan("h", "import", 10, kinds, 10, 0, 0, 0, API_KEY_RATE, 10, left=Left(2, 1, 2), settle=60.0)
+    of_it = Costs(in_doubt=1, messages=2)
+    plan = Plan("h", "import", 10, kinds, 10, 0, 0, 0, API_KEY_RATE, 10, left=Left(2, 1, 0, of_it), settle=60.0)
     assert (plan.to_do, plan.costs) == (3, Costs(account=2, in_doubt=1, messages=2))
     assert plan.seconds == 60.0
 

@@ -491,7 +491,21 @@ def test_the_order_of_records_names_only_records_and_outcomes() -> None:
 
 
 @pytest.mark.parametrize(
-    "part", ["run", "validate", "diagnostic", "plan", "result", "resolve", "doubt", "explain", "explained_field"]
+    "part",
+    [
+        "run",
+        "validate",
+        "diagnostic",
+        "plan",
+        "result",
+        "auth",
+        "account",
+        "account_list",
+        "resolve",
+        "doubt",
+        "explain",
+        "explained_field",
+    ],
 )
 def test_reports(part: str) -> None:
     check = checker(f"report#{part}")

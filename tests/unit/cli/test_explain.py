@@ -179,10 +179,14 @@ def test_examples_are_the_yaml_that_they_look_like() -> None:
 
 
 class _Core(yaml.SafeLoader):
-    """YAML as batches are read: dates are text."""
+    """YAML as batches are read: dates are text, and so are `off` and `no`."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012
-        first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":timestamp")]
+        first: [
+            (tag, pattern)
+            for tag, pattern in resolvers
+            if not tag.endswith(":timestamp") and (first in "tTfF" or not tag.endswith(":bool"))
+        ]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
 

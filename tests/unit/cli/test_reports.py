@@ -12,7 +12,7 @@ import pytest
 
 from bulkmsg.diagnostic import Diagnostic, Severity, file_finding
 from bulkmsg.outcome import State
-from bulkmsg.plan import Left, Plan
+from bulkmsg.plan import Costs, Left, Plan
 from bulkmsg.reports import findings, results, text
 from bulkmsg.reports import json as json_report
 from bulkmsg.reports.words import count, listing, rate_words, standing, visible
@@ -41,7 +41,7 @@ def found(
 def planned(**more: Any) -> Plan:
     kinds = {"incoming": 0, "outgoing": 2, "internal-note": 0}
     usual = {"batch": "recall", "mode": "send", "messages": 2, "by_type": kinds, "tickets": 2, "new_tickets": 1}
-    return Plan(**{**usual, "recipients": 2, "sends": 2, "rate": Rate(40, 20.0), "posts": 2, **more})
+    return Plan(**{**usual, "recipients": 2, "sends": 2, "rate": Rate(40, 20.0), "posts": 2, "lost_log": 4, **more})
 
 
 def plan_text(plan: Plan, senders: Sequence[str] = (), before: Mapping[State, int] | None = None) -> str:
@@ -187,7 +187,7 @@ def test_a_plan_says_what_each_part_costs_how_long_it_takes_and_until_when() -> 
 
 def test_a_plan_of_a_batch_that_ran_before_says_what_is_left() -> None:
     said = plan_text(
-        planned(messages=100, posts=100, left=Left(60, 3, 60), settle=60.0),
+        planned(messages=100, posts=100, left=Left(60, 3, 0, Costs(in_doubt=3, messages=60)), settle=60.0),
         before={State.CREATED: 35, State.IN_DOUBT: 3, State.REJECTED: 2, State.PENDING: 60},
     )
     assert "  before    35 created, 2 rejected, 3 in doubt; 63 messages to do" in said
@@ -196,7 +196,7 @@ def test_a_plan_of_a_batch_that_ran_before_says_what_is_left() -> None:
 
 
 def test_a_plan_where_nothing_is_left_costs_nothing() -> None:
-    said = plan_text(planned(left=Left(0, 0, 0)), before={State.CREATED: 2})
+    said = plan_text(planned(left=Left()), before={State.CREATED: 2})
     assert "  before    2 created; 0 messages to do" in said
     assert "  requests  0\n" in said
     assert "less than a second" in said
