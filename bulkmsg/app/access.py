@@ -60,6 +60,7 @@ class Access:
         self._access = self.first
         self._refresh = self.app.refresh_token
         self._ends = self._due = math.inf if self.first else 0.0
+        self._over = math.inf  # its end in seconds since 1970
         self._made = self._accepted = False  # of the token in use: by us, and let in since
         if self.first:
             self.door.use(self.first)
@@ -85,10 +86,14 @@ class Access:
     def was_refused(self, number: int) -> bool:
         if number != self._number:
             return True  # another has taken its place meanwhile
-        if self._made and not self._accepted:
+        if self._made and not self._accepted and not self._ran_out():
             return False  # a new one that was never let in: yet another would not be either
         self._ends = self._due = 0.0
         return True
+
+    def _ran_out(self) -> bool:
+        """Whether the token's time is over; the wall clock also counts while a machine sleeps."""
+        return asyncio.get_running_loop().time() >= self._due or self.wall() >= self._over
 
     async def renew(self) -> RenewalTrouble | None:
         task = asyncio.ensure_future(self._renew())
@@ -131,6 +136,7 @@ class Access:
         self._access, self._made, self._accepted = access, made, False
         self._number += 1
         self._ends = now + life
+        self._over = self.wall() + life
         self._due = self._ends - min(_EARLY_SECONDS, life / 10)
         self.door.use(access)
 

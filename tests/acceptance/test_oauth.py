@@ -108,12 +108,12 @@ def tokens(url: str) -> dict[str, int]:
 @pytest.mark.parametrize("told", [(), ("--life-untold",)], ids=["renewed when due", "renewed when refused"])
 @pytest.mark.parametrize("rotation", [(), ("--rotate-refresh-tokens",)], ids=["one refresh token", "one use each"])
 def test_a_run_outlives_its_token_several_times(stage: Stage, told: tuple[str, ...], rotation: tuple[str, ...]) -> None:
-    batch = history_batch(stage.folder, messages=80)
+    batch = history_batch(stage.folder, messages=110)
     slow = ("--limit", "40", "--window", "2")
-    with sandbox(*slow, *APP, *FIRST, "--token-life", "0.7", *told, *rotation) as url:
+    with sandbox(*slow, *APP, *FIRST, "--token-life", "1.8", *told, *rotation) as url:
         code, answer = stage.run(url, batch, "--rate", "40/2s", "-j", "4")
-        assert (code, answer["created"]) == (0, 80)
-        assert landed_once(url, 80)
+        assert (code, answer["created"]) == (0, 110)
+        assert landed_once(url, 110)
         assert tokens(url)["given_out"] >= 3
         refused = asked(url, "/_sandbox/state")["answers"].get("401", 0)
         assert bool(refused) == bool(told)
@@ -121,7 +121,7 @@ def test_a_run_outlives_its_token_several_times(stage: Stage, told: tuple[str, .
 
 def test_a_message_that_a_dead_token_held_up_has_an_attempt_of_its_own_for_each_try(stage: Stage) -> None:
     batch = history_batch(stage.folder, messages=30)
-    with sandbox(*QUICK, *APP, *FIRST, "--token-life", "0.3", "--life-untold", "--latency", "0.02:0.05") as url:
+    with sandbox(*QUICK, *APP, *FIRST, "--token-life", "1", "--life-untold", "--latency", "0.1:0.2") as url:
         assert stage.run(url, batch, "-j", "2")[0] == 0
         assert landed_once(url, 30)
     records = [json.loads(line) for line in log_of(batch).read_text().splitlines()]
@@ -144,7 +144,7 @@ def test_a_file_whose_upload_met_a_dead_token_is_uploaded_again(stage: Stage) ->
         for line in text
     ]
     batch.write_text("\n".join(lines))
-    with sandbox(*QUICK, *APP, *FIRST, "--token-life", "0.3", "--life-untold", "--latency", "0.02:0.05") as url:
+    with sandbox(*QUICK, *APP, *FIRST, "--token-life", "1", "--life-untold", "--latency", "0.05:0.1") as url:
         code, answer = stage.run(url, batch, "-j", "2")
         assert (code, answer["created"]) == (0, 30)
         assert landed_once(url, 30)

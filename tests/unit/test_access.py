@@ -171,6 +171,23 @@ def test_a_new_token_that_is_not_let_in_either_stops_the_run_and_leaves_messages
     assert guarded.refused <= 4
 
 
+@pytest.mark.parametrize("asleep", [False, True], ids=["waiting long for its turn", "a machine that slept"])
+def test_a_new_token_whose_time_passed_before_it_was_used_is_replaced(kept: TokenFile, asleep: bool) -> None:
+    guarded = Guarded(life=HOUR)
+
+    async def go() -> bool:
+        loop, slept = asyncio.get_running_loop(), 0.0
+        access = Access(guarded, App("app", "secret", "refresh"), kept, "", lambda: loop.time() + slept)
+        assert await access.renew() is None
+        if asleep:
+            slept = HOUR
+        else:
+            await asyncio.sleep(HOUR)
+        return access.was_refused(access.number) and access.is_due(loop.time())
+
+    assert run_virtual(go(), limit_seconds=DAY)
+
+
 def test_writes_that_are_refused_while_readings_are_let_in_stop_the_run_as_well(kept: TokenFile) -> None:
     guarded = Guarded(lets_in=lambda request: request.method != "POST")
 
