@@ -3,46 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from random import Random
-from secrets import token_hex
-from typing import Any
+from random import SystemRandom
 
 from bulkmsg.app.access import Access
+from bulkmsg.app.preflight import Who
 from bulkmsg.app.prepare import Visit
-from bulkmsg.app.signals import SIGNALS, Listening
-from bulkmsg.app.target import over_http
-from bulkmsg.desk import Desk, Halt, Stopped, explore, refusal
+from bulkmsg.app.sweep import visit
+from bulkmsg.desk import Desk, Halt, explore
 from bulkmsg.errors import ExitCode
-from bulkmsg.gorgias import wire
-from bulkmsg.looking import Look, Pause, ReadingStep
-from bulkmsg.pacing import Pacer
-from bulkmsg.ports import Contact, Reply, Request, Silence
-from bulkmsg.retry import Breaker, backoff
+from bulkmsg.ports import Reply, Request, Silence
+from bulkmsg.preflight.questions import ask
+from bulkmsg.preflight.things import User
 from bulkmsg.settings import Credentials
 from bulkmsg.source import Json
 
-_TRIES = 4
-# What a run reads, each asked for once with as little as can be answered.
+# What a run reads, each asked for once with as little as can be answered. Rules have no scope that is documented.
 _READINGS = (
     ("tickets", Request("GET", "/api/tickets", (("limit", "1"),))),
     ("customers", Request("GET", "/api/customers", (("limit", "1"),))),
     ("users", Request("GET", "/api/users", (("limit", "1"),))),
     ("integrations", Request("GET", "/api/integrations", (("limit", "1"),))),
+    ("rules", Request("GET", "/api/rules", (("limit", "1"),))),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Who:
-    """Whom the credentials belong to, as far as it is told. The address is for the answer alone."""
-
-    id: int | None = None
-    name: str | None = None
-    email: str | None = field(default=None, repr=False)
-    role: str | None = None
 
 
 @dataclass
@@ -50,7 +35,7 @@ class Checked:
     """What a check found.
 
     Args:
-        account: the account's name; `domain` and `status` as it tells them itself.
+        account: the account's name; `who` has what it tells itself.
         reads: for each thing a run reads whether it may, None where the answer does not say.
         used, limit: the two sides of the last answer's header.
         ends: the end of the access token in use, where it is known.
@@ -59,9 +44,7 @@ class Checked:
 
     account: str
     credentials: Credentials
-    domain: str | None = None
-    status: str | None = None
-    who: Who = Who()
+    who: Who = field(default_factory=Who)
     reads: dict[str, bool | None] = field(default_factory=dict)
     used: int | None = None
     limit: int | None = None
@@ -75,16 +58,28 @@ class Checked:
         return "oauth app" if mine.app else "access token" if mine.token else "api key"
 
     @property
+    def domain(self) -> str | None:
+        return self.who.account.domain if self.who.account else None
+
+    @property
+    def status(self) -> str | None:
+        return self.who.account.status if self.who.account else None
+
+    @property
+    def user(self) -> User:
+        return self.who.user or User(None, None, None, None)
+
+    @property
     def exit_code(self) -> ExitCode:
         return self.halt.code if self.halt else ExitCode.OK
 
     def as_json(self) -> dict[str, Json]:
         """The stable answer of `auth check --format json`."""
-        who = self.who
+        user = self.user
         return {
             "accepted": self.halt is None,
             "account": {"name": self.account, "domain": self.domain, "status": self.status},
-            "user": {"id": who.id, "name": who.name, "email": who.email, "role": who.role},
+            "user": {"id": user.id, "name": user.name, "email": user.email, "role": user.role},
             "credentials": {
                 "kind": self.kind,
                 "expires": self.ends.strftime("%Y-%m-%dT%H:%M:%SZ") if self.ends else None,
@@ -98,86 +93,45 @@ class Checked:
         }
 
 
-async def check(visit: Visit, note: Callable[[str], None]) -> Checked:
-    """Ask the helpdesk who we are and what we may read: six small requests, and one for a token where that is due.
+async def check(errand: Visit, note: Callable[[str], None]) -> Checked:
+    """Ask the helpdesk who we are and what we may read: seven small requests, and one for a token where that is due.
 
     Args:
         note: says something to a person meanwhile.
     """
-    credentials = visit.options.credentials or Credentials()
-    found = Checked(visit.account, credentials)
-    async with over_http(visit) as reached:
-        pacer = Pacer(reached.assumed, visit.options.rate)
-        desk = Desk(reached.helpdesk, pacer, Breaker(), Silence(), 1, renewal=reached.renewal)
-        desk.meet(reached.budget, token_hex(8), note)
-        if reached.renewal is not None:
-            reached.renewal.note = note
-        stop = Listening(lambda number: desk.stop(Halt(SIGNALS[number], f"stopped by {number.name}")))
-        with stop, suppress(Stopped):
-            await _ask_all(desk, visit, found)
-        found.halt = desk.halt
-        if reached.renewal is not None:
-            found.ends = _end(reached.renewal)
+    random = SystemRandom()
+    found = Checked(errand.account, errand.options.credentials or Credentials())
+
+    def met(who: Who) -> None:
+        found.who, found.used, found.limit = who, who.used, who.limit
+
+    async def look(desk: Desk, user: int | None) -> None:
+        _demand_answer(desk, found.who.status)
+        found.reads["account"] = _may(found.who.status)
+        for name, request in _READINGS:
+            reply: Reply = await explore(ask(request, random), desk)
+            found.reads[name] = _may(reply.status)
+            if reply.limit is not None:
+                found.used, found.limit = reply.used, reply.limit
+
+    desk = await visit(errand, Silence(), note, random, look, met)
+    found.halt = desk.halt
+    if isinstance(desk.renewal, Access):
+        found.ends = _end(desk.renewal)
     return found
 
 
-async def _ask_all(desk: Desk, visit: Visit, found: Checked) -> None:
-    account = await _ask(desk, found, wire.get_account())
-    if account.status == 401:
-        desk.stop(refusal(401, wire.error_text(account)))
-    elif account.status == 0 or account.status >= 500:
+def _demand_answer(desk: Desk, status: int) -> None:
+    """A helpdesk that does not tell its account, and does not say that we may not know, tells nothing of us."""
+    if not (200 <= status < 300 or status == 403):
         hint = "check the connection and the account's name, then run the same command again"
-        said = account.reason or f"it answered {account.status}"
-        desk.stop(Halt(ExitCode.STOPPED, f"the helpdesk cannot be asked: {said}", hint))
-    elif account.status == 404 and not account.is_json:  # a wrong host answers with a page of HTML
-        hint = f"check the name: it is the first part of https://{visit.account}.gorgias.com"
-        desk.stop(Halt(ExitCode.REFUSED, f"there is no account {visit.account}", hint))
-    found.domain, found.status = _text(account, "domain"), _text(account, "status", "status")
-    me = await _ask(desk, found, wire.get_me())
-    if 200 <= me.status < 300:
-        number = wire.integer_id(me.json.get("id")) if isinstance(me.json, dict) else None
-        found.who = Who(number, _text(me, "name"), _text(me, "email"), _text(me, "role", "name"))
-    found.reads["account"] = _may(account)
-    for name, request in _READINGS:
-        found.reads[name] = _may(await _ask(desk, found, request))
+        desk.stop(Halt(ExitCode.STOPPED, f"the helpdesk cannot be asked: it answered {status}", hint))
 
 
-async def _ask(desk: Desk, found: Checked, request: Request) -> Reply:
-    """One question; whatever is answered is an answer, and trouble is asked again a few times.
-
-    Raises:
-        Stopped: there is no more to ask.
-    """
-
-    def asking() -> Generator[ReadingStep, Any, Reply]:
-        reply: Reply = Reply(Contact.NEVER_LEFT)
-        for tries in range(_TRIES):
-            reply = yield Look(request)
-            if reply.again:
-                continue
-            if reply.status and reply.status < 500 and reply.status != 429:
-                return reply
-            yield Pause(backoff(tries, Random(), 5.0), reply.reason)  # noqa: S311 -- a pause, no secret
-        return reply
-
-    reply: Reply = await explore(asking(), desk)
-    if reply.limit is not None:
-        found.used, found.limit = reply.used, reply.limit
-    return reply
-
-
-def _may(reply: Reply) -> bool | None:
-    if 200 <= reply.status < 300:
+def _may(status: int) -> bool | None:
+    if 200 <= status < 300:
         return True
-    return False if reply.status in (401, 403) else None
-
-
-def _text(reply: Reply, *path: str) -> str | None:
-    """A short text from an answer, None where it has none."""
-    value = reply.json
-    for name in path:
-        value = value.get(name) if isinstance(value, dict) else None
-    return value[:320] if isinstance(value, str) and value else None
+    return False if status in (401, 403) else None
 
 
 def _end(access: Access) -> datetime | None:
@@ -185,6 +139,6 @@ def _end(access: Access) -> datetime | None:
     return None if ends is None else datetime.fromtimestamp(ends, UTC)
 
 
-def run_check(visit: Visit, note: Callable[[str], None]) -> Checked:
+def run_check(errand: Visit, note: Callable[[str], None]) -> Checked:
     """Carry out a check."""
-    return asyncio.run(check(visit, note))
+    return asyncio.run(check(errand, note))

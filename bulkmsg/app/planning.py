@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bulkmsg.app.history import History
 from bulkmsg.app.inspect import plan_of, require_valid
+from bulkmsg.app.prepare import LOOPBACK_ACCOUNT
 from bulkmsg.errors import BulkmsgError
 from bulkmsg.plan import Left, Plan
 from bulkmsg.review import Review, review
@@ -25,6 +27,11 @@ class Whose:
     account: str | None = None
     base_url: str | None = None
     log: Path | None = None
+
+    def account_of(self, seen: Survey) -> str | None:
+        """The account that a batch is for, None where nothing names one."""
+        written = seen.header.account if seen.header else None
+        return written or self.account or (LOOPBACK_ACCOUNT if self.base_url else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +58,27 @@ class Planned:
     trouble: str = ""
 
 
-def plan(batch: BatchFile, rate: Rate | None = None, whose: Whose | None = None, asked: Asked | None = None) -> Planned:
+def plan(
+    batch: BatchFile,
+    rate: Rate | None = None,
+    whose: Whose | None = None,
+    asked: Asked | None = None,
+    usual: Callable[[str | None], Rate] = lambda account: API_KEY_RATE,
+) -> Planned:
     """What a run of the batch would do now.
+
+    Args:
+        usual: the rate without a given one, by the credentials for the account of the batch, as far as it is named.
 
     Raises:
         InvalidBatch: the batch has errors.
     """
+    whose = whose or Whose()
     seen = survey(batch)
     require_valid(seen, batch.name)
-    first = plan_of(seen, rate or API_KEY_RATE)
+    first = plan_of(seen, rate or usual(whose.account_of(seen)))
     try:
-        before = _held_against_log(batch, seen, whose or Whose(), asked or Asked())
+        before = _held_against_log(batch, seen, whose, asked or Asked())
     except BulkmsgError as error:
         return Planned(first, seen, trouble=error.message)
     if before is None:

@@ -27,8 +27,13 @@ REFUSING = frozenset({"BM806", "BM808"})  # findings about the account, not abou
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """Whose helpdesk it is and who we are there, as far as it is told; and how much of its limit is `used`."""
+    """Whose helpdesk it is and who we are there, as far as it is told; and how much of its limit is `used`.
 
+    Args:
+        status: of the answer about the account, 0 where none was had.
+    """
+
+    status: int = 0
     account: Account | None = None
     user: User | None = None
     used: int | None = None
@@ -59,7 +64,7 @@ async def meet(desk: Desk, errand: Errand, random: Random) -> Who:
     except Stopped:
         return Who()
     account = Account.read(reply.json) if 200 <= reply.status < 300 else None
-    return Who(account, User.read(me.json) if 200 <= me.status < 300 else None, me.used, me.limit)
+    return Who(reply.status, account, User.read(me.json) if 200 <= me.status < 300 else None, me.used, me.limit)
 
 
 async def look_for_lost_log(desk: Desk, prepared: Prepared, random: Random) -> None:

@@ -54,7 +54,7 @@ class LoginArgs:
 def check_command(ctx: click.Context, /, account: str | None, timeout: float, format: str) -> int:
     """Say who the credentials make us: account, user, rights, limit, and how long they last.
 
-    Six small requests that only read. Exit code 0: they are accepted; 4: they are not; 5: the helpdesk cannot be
+    Seven small requests that only read. Exit code 0: they are accepted; 4: they are not; 5: the helpdesk cannot be
     asked.
     """
     again = _again("check", account)
@@ -165,7 +165,7 @@ def _lines(found: Checked, base_url: str | None) -> Iterator[str]:
 
 
 def _user(found: Checked) -> str:
-    who = found.who
+    who = found.user
     if who.id is None and who.email is None:
         return "not told"
     named = " ".join(part for part in (who.name, f"<{who.email}>" if who.email else "") if part) or "no name"

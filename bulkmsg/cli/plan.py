@@ -96,7 +96,7 @@ def plan(args: PlanArgs, terminal: Terminal) -> ExitCode:
         _show(inspect.show(batch, seen, args.show, _account(args, seen)), args.format, terminal)
         return ExitCode.OK
     asked = planning.Asked(update_tickets=args.update_tickets)
-    planned = planning.plan(batch, args.rate or usual_rate(), whose(args.batch), asked)
+    planned = planning.plan(batch, args.rate, whose(args.batch), asked, usual_rate)
     if credentials is not None:
         from bulkmsg.cli.planning_online import plan_online
 
@@ -108,12 +108,13 @@ def plan(args: PlanArgs, terminal: Terminal) -> ExitCode:
     return ExitCode.OK
 
 
-def usual_rate() -> Rate:
-    """The limit of the credentials in use, that of an API key where there are none."""
+def usual_rate(account: str | None) -> Rate:
+    """The limit of the credentials in use for an account, that of an API key where there are none."""
     from bulkmsg.credentials import from_environment
+    from bulkmsg.settings import check_account
 
-    with suppress(Refused):
-        return from_environment(os.environ)[0].default_rate
+    with suppress(Refused, UsageError):
+        return from_environment(os.environ, check_account(account) if account else None)[0].default_rate
     return API_KEY_RATE
 
 

@@ -85,7 +85,7 @@ def _dry_run(args: RunArgs, terminal: Terminal) -> ExitCode:
         raise UsageError("--dry-run opens no connection, and --rebuild-log needs one", hint)
     batch = args.batch.file()
     asked = planning.Asked(args.update_tickets, args.retry_rejected, OnRejection(args.on_rejection))
-    planned = planning.plan(batch, args.rate or usual_rate(), whose(args.batch), asked)
+    planned = planning.plan(batch, args.rate, whose(args.batch), asked, usual_rate)
     answer_plan(planned, args.format, terminal)
     tell_warnings(args.batch, batch, planned.survey, terminal)
     more = ["--update-tickets"] if args.update_tickets else []

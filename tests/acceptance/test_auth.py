@@ -8,10 +8,12 @@ import pty
 import select
 import socket
 import subprocess
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -19,6 +21,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from bulkmsg import schema
+from bulkmsg.tokens import TokenFile, Tokens
 from tests.acceptance.batches import OPTIONS, QUICK, history_batch, landed_once
 from tests.acceptance.servers import ACCOUNT, asked, bulkmsg, environment, run, sandbox
 
@@ -43,7 +46,13 @@ def test_check_tells_who_we_are_with_which_rights_and_where_each_part_was_read(t
         done = run(url, "auth", "check", GORGIAS_API_KEY="", GORGIAS_API_KEY_FILE=str(key))
         told = json.loads(run(url, "auth", "check", "--format", "json").stdout)
     assert done.returncode == 0, done.stderr
-    for part in ("acme, active", "anna@acme.example", "role agent", "may read     account, tickets", "400 requests"):
+    for part in (
+        "acme, active",
+        "anna@acme.example",
+        "role agent",
+        "customers, users, integrations and rules",
+        "400 requests",
+    ):
         assert part in done.stdout
     assert "an API key" in done.stdout
     assert f"GORGIAS_API_KEY from the file {key}" in done.stdout
@@ -70,7 +79,38 @@ def test_no_credentials_and_no_helpdesk_are_told_apart(tmp_path: Path) -> None:
     assert run("http://127.0.0.1:9", "auth", "check", GORGIAS_API_KEY="").returncode == 4
     done = run("http://127.0.0.1:9", "auth", "check", "--timeout", "1s")
     assert done.returncode == 5
-    assert "the helpdesk cannot be asked: the connection was refused" in done.stderr
+    assert "the helpdesk cannot be reached: the connection was refused" in done.stderr
+
+
+def test_a_server_that_knows_no_account_accepts_nobody() -> None:
+    with page_of_nothing() as url:
+        done = run(url, "auth", "check", "--format", "json")
+    told = json.loads(done.stdout)
+    assert done.returncode == told["exit_code"] == 5
+    assert not told["accepted"]
+    assert "the helpdesk cannot be asked: it answered 404" in done.stderr
+
+
+@contextmanager
+def page_of_nothing() -> Iterator[str]:
+    """A server that is no helpdesk: it answers everything with a page."""
+
+    class Nothing(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(404)
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Nothing)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 def test_an_access_token_and_an_app_are_told_as_what_they_are(tmp_path: Path) -> None:
@@ -147,6 +187,17 @@ def test_a_sign_in_keeps_tokens_that_the_next_run_uses(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
         assert landed_once(url, 6)
         assert asked(url, "/_sandbox/state")["tokens"]["refused"] == 0
+
+
+def test_a_plan_reckons_with_the_limit_of_a_kept_sign_in(tmp_path: Path) -> None:
+    batch = history_batch(tmp_path, messages=6)
+    login = tmp_path / "bulkmsg" / "acme" / "login.json"
+    TokenFile(login).keep(Tokens("refresh-0123456789"))
+    for words in (("plan", batch), ("run", batch, "--dry-run")):
+        by_app = run(None, *words, "--format", "json", **APP, XDG_STATE_HOME=str(tmp_path))
+        elsewhere = run(None, *words, "--format", "json", "--account", "other", **APP, XDG_STATE_HOME=str(tmp_path))
+        assert json.loads(by_app.stdout)["rate"] == "80/20s", by_app.stderr
+        assert json.loads(elsewhere.stdout)["rate"] == "40/20s"
 
 
 def test_an_answer_with_another_state_ends_the_sign_in_and_keeps_nothing(tmp_path: Path) -> None:
