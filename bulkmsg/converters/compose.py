@@ -87,6 +87,8 @@ class _Composer:
         self._fit(kept)
         if kept:
             self.result.ticket = self._ticket([message for _, message in kept])
+            for note in self.talk.notes:
+                self._tell_ticket(note)
         self.result.messages = [(turn.kind, turn.file, turn.line) for turn, _ in kept]
         return self.result
 

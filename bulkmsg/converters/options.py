@@ -15,7 +15,7 @@ from bulkmsg.validation.values import is_address
 
 STATUSES: Mapping[str, str] = MappingProxyType(
     {
-        **dict.fromkeys(("new", "open", "pending", "hold"), "open"),
+        **dict.fromkeys(("new", "open", "pending", "hold", "active", "snoozed"), "open"),
         **dict.fromkeys(("solved", "closed"), "closed"),
     }
 )

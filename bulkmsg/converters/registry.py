@@ -16,6 +16,7 @@ GROUP = "bulkmsg.converters"
 OURS: dict[str, tuple[str, str]] = {
     "zendesk": ("zendesk", "Zendesk"),
     "freshdesk": ("freshdesk", "Freshdesk"),
+    "intercom": ("intercom", "Intercom"),
     "generic": ("generic", "Generic"),
 }
 

@@ -204,6 +204,7 @@ class Talk:
         assignee: the agent who looks after it.
         fields: custom fields by the source's id or name, for `--field-map`.
         mailbox: the support address that the ticket came to.
+        notes: what the report shall tell of the ticket as a whole.
     """
 
     id: str

@@ -170,4 +170,52 @@ def _freshdesk() -> Sample:
     )
 
 
-SAMPLES: dict[str, Callable[[], Sample]] = {"zendesk": _zendesk, "freshdesk": _freshdesk, "generic": _generic}
+def _intercom() -> Sample:
+    second = 1709287200  # TIME
+    anna = {"type": "admin", "id": "2", "name": "Anna Agent", "email": AGENT}
+    jane = {"type": "user", "id": "65a1", "name": "Jane Doe", "email": CUSTOMER}
+
+    def part(id: int, conversation: int, author: Json, time: int = second, kind: str = "comment") -> Json:
+        return {
+            "type": "conversation_part",
+            "id": str(id),
+            "conversation_id": conversation,
+            "part_type": kind,
+            "body": f"<p>text {id}</p>",
+            "author": author,
+            "created_at": time,
+            "updated_at": time,
+        }
+
+    conversations = [
+        {
+            "type": "conversation",
+            "id": str(id),
+            "created_at": second,
+            "updated_at": second,
+            "title": f"Ticket {id}",
+            "state": "closed",
+            "contacts": {"type": "contact.list", "contacts": [{"type": "contact", "id": "65a1"}]},
+            "source": {"type": "conversation", "id": f"9{id}", "body": f"<p>text {id}</p>", "author": jane},
+        }
+        for id in (7, 8)
+    ]
+    base = {"conversations.ndjson": ndjson(*conversations)}
+    parts = [part(1, 7, anna), part(2, 7, anna, kind="note"), part(3, 8, {**jane, "email": ""})]
+    later = part(4, 8, anna, second + 800_000)
+    return Sample(
+        {**base, "conversation_parts.ndjson": ndjson(*parts)},
+        {**base, "conversation_parts.ndjson": ndjson(*parts, later)},
+        "intercom-part-4",
+        5,
+        ("intercom-conversation-7-source", "intercom-part-1", "intercom-part-2"),
+        "conversation_parts.ndjson",
+    )
+
+
+SAMPLES: dict[str, Callable[[], Sample]] = {
+    "zendesk": _zendesk,
+    "freshdesk": _freshdesk,
+    "intercom": _intercom,
+    "generic": _generic,
+}
