@@ -76,6 +76,7 @@ class ConvertArgs:
     help="Keep links, or leave attachments out. Nothing is downloaded yet.",
 )
 @option("--status-map", multiple=True, metavar="OLD=open|closed", help="Other statuses than those that are known.")
+@option("--type-map", multiple=True, metavar="TYPE=TYPE", help="What records become whose type leaves a choice.")
 @option("--field-map", multiple=True, metavar="OLD=NUMBER", help="Custom fields there to the numbers of fields here.")
 @option("--person-names", is_flag=True, help="Write customers' names too. They replace names that are known here.")
 @option("--author-line", is_flag=True, help="Name the person whom the default agent stands in for in the first line.")
@@ -181,7 +182,7 @@ def conversion_of(args: ConvertArgs) -> Conversion:
     """
     from bulkmsg.app.convert import Conversion
     from bulkmsg.app.mapping import read_mapping
-    from bulkmsg.converters import registry
+    from bulkmsg.converters import options, registry
     from bulkmsg.converters.words import Reading
 
     source, given = registry.source(args.source), args.given
@@ -196,6 +197,7 @@ def conversion_of(args: ConvertArgs) -> Conversion:
         bots=given["bots"],
         ticket=given["ticket"] or "",
         mapping=mapping,
+        types=options.types(options.pairs(given["type_map"], "--type-map"), source.about.types),
     )
     return Conversion(
         source,

@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime
 from types import MappingProxyType
 
 from bulkmsg.errors import UsageError
+from bulkmsg.message import Kind
 from bulkmsg.validation.values import is_address
 
 STATUSES: Mapping[str, str] = MappingProxyType(
@@ -126,6 +127,22 @@ def statuses(given: Mapping[str, str]) -> dict[str, str]:
         if new not in ("open", "closed"):
             raise UsageError(f"--status-map {old}={new}: the helpdesk has open and closed", f"write {old}=open")
     return {**STATUSES, **{old.lower(): new for old, new in given.items()}}
+
+
+def types(given: Mapping[str, str], allowed: tuple[str, ...]) -> dict[str, Kind]:
+    """What becomes of records of some types.
+
+    Raises:
+        UsageError: the source leaves no choice for a type, or the helpdesk does not have the other.
+    """
+    for old, new in given.items():
+        if old not in allowed:
+            hint = f"there is a choice for {', '.join(allowed)}" if allowed else "leave the flag out for this source"
+            raise UsageError(f"--type-map {old}={new}: the source leaves no choice for {old}", hint)
+        if new not in tuple(Kind):
+            hint = f"write {old}={Kind.OUTGOING}, {old}={Kind.INCOMING} or {old}={Kind.INTERNAL_NOTE}"
+            raise UsageError(f"--type-map {old}={new}: {new} is no type of message", hint)
+    return {old: Kind(new) for old, new in given.items()}
 
 
 def fields(given: Mapping[str, str]) -> dict[str, int]:

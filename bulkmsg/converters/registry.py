@@ -17,6 +17,7 @@ OURS: dict[str, tuple[str, str]] = {
     "zendesk": ("zendesk", "Zendesk"),
     "freshdesk": ("freshdesk", "Freshdesk"),
     "intercom": ("intercom", "Intercom"),
+    "helpscout": ("helpscout", "HelpScout"),
     "generic": ("generic", "Generic"),
 }
 

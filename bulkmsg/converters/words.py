@@ -37,6 +37,7 @@ class About:
         input: how the files are read.
         instead: what to export, for somebody who has files that hold no messages.
         xml: whether its XML files are read as well.
+        types: records of these types may become what `--type-map` says.
     """
 
     title: str
@@ -45,6 +46,7 @@ class About:
     input: Input = Input.JSON
     instead: str = ""
     xml: bool = False
+    types: tuple[str, ...] = ()
 
 
 class Side(StrEnum):
@@ -242,6 +244,7 @@ class Reading:
     bots: str = "outgoing"
     ticket: str = ""
     mapping: Json = None  # of the generic source
+    types: Mapping[str, Kind] = field(default_factory=dict)  # of records, by their types in the source
 
 
 class Converter(Protocol):

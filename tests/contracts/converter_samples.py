@@ -213,9 +213,55 @@ def _intercom() -> Sample:
     )
 
 
+def _helpscout() -> Sample:
+    anna = {"id": 2, "type": "user", "first": "Anna", "last": "Agent", "email": AGENT}
+    jane = {"id": "1", "type": "customer", "first": "Jane", "last": "Doe", "email": CUSTOMER}
+
+    def thread(id: int, conversation: int, author: Json, kind: str, time: str = TIME) -> Json:
+        return {
+            "id": id,
+            "conversationId": conversation,
+            "type": kind,
+            "state": "published",
+            "body": f"<p>text {id}</p>",
+            "customer": jane,
+            "createdBy": author,
+            "createdAt": time,
+        }
+
+    conversations = [
+        {
+            "id": id,
+            "number": id + 100,
+            "threads": 3,
+            "subject": f"Ticket {id}",
+            "status": "closed",
+            "state": "published",
+            "mailboxId": 5,
+            "primaryCustomer": jane,
+            "createdAt": TIME,
+            "userUpdatedAt": TIME,
+        }
+        for id in (7, 8)
+    ]
+    base = {"conversations.json": {"_embedded": {"conversations": conversations}, "page": {"number": 1}}}
+    threads = [thread(4, 8, jane, "customer"), thread(3, 7, anna, "note"), thread(2, 7, anna, "message")]
+    first = thread(1, 7, jane, "customer")
+    later = thread(5, 8, anna, "message", "2024-03-09T10:00:00Z")
+    return Sample(
+        {**base, "threads.ndjson": ndjson(*threads, first)},
+        {**base, "threads.ndjson": ndjson(later, *threads, first)},
+        "helpscout-thread-5",
+        4,
+        ("helpscout-thread-1", "helpscout-thread-2", "helpscout-thread-3"),
+        "threads.ndjson",
+    )
+
+
 SAMPLES: dict[str, Callable[[], Sample]] = {
     "zendesk": _zendesk,
     "freshdesk": _freshdesk,
     "intercom": _intercom,
+    "helpscout": _helpscout,
     "generic": _generic,
 }

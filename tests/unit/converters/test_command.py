@@ -98,6 +98,8 @@ def test_findings_are_exit_code_1_and_are_listed_with_their_places(export: Path)
         (["zendesk", "tickets.json", "-o", "out", "--agent-map", "2="], 2, "no pair"),
         (["zendesk", "tickets.json", "-o", "out", "--status-map", "hold=waiting"], 2, "open and closed"),
         (["zendesk", "tickets.json", "-o", "out", "--field-map", "9=x"], 2, "no number"),
+        (["zendesk", "tickets.json", "-o", "out", "--type-map", "note=outgoing"], 2, "leaves no choice"),
+        (["helpscout", "tickets.json", "-o", "out", "--type-map", "phone=call"], 2, "no type of message"),
         (["zendesk", "tickets.json", "-o", "out", "--mapping", "map.yaml"], 2, "generic"),
         (["generic", "tickets.json", "-o", "out"], 2, "generic"),
     ],
