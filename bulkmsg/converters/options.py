@@ -16,8 +16,8 @@ from bulkmsg.validation.values import is_address
 
 STATUSES: Mapping[str, str] = MappingProxyType(
     {
-        **dict.fromkeys(("new", "open", "pending", "hold", "active", "snoozed"), "open"),
-        **dict.fromkeys(("solved", "closed"), "closed"),
+        **dict.fromkeys(("new", "open", "pending", "hold", "active", "assigned", "unassigned", "snoozed"), "open"),
+        **dict.fromkeys(("solved", "closed", "archived", "done", "resolved"), "closed"),
     }
 )
 

@@ -18,6 +18,7 @@ OURS: dict[str, tuple[str, str]] = {
     "freshdesk": ("freshdesk", "Freshdesk"),
     "intercom": ("intercom", "Intercom"),
     "helpscout": ("helpscout", "HelpScout"),
+    "front": ("front", "Front"),
     "generic": ("generic", "Generic"),
 }
 

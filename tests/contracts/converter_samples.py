@@ -16,7 +16,9 @@ from bulkmsg.converters.words import Reading
 
 Json = Any
 AGENT, CUSTOMER = "anna@acme.example", "jane@example.com"
+SHOP = "support@acme.example"
 TIME = "2024-03-01T10:00:00Z"
+SECONDS = 1709287200.0  # the same
 
 
 @dataclass(frozen=True)
@@ -258,10 +260,43 @@ def _helpscout() -> Sample:
     )
 
 
+def _front() -> Sample:
+    anna = {"id": "tea_2", "email": AGENT, "first_name": "Anna", "last_name": "Agent"}
+    ends = {True: [(CUSTOMER, "from"), (SHOP, "to")], False: [(SHOP, "from"), (CUSTOMER, "to")]}
+
+    def message(id: int, ticket: int, inbound: bool, time: float = SECONDS) -> Json:
+        return {
+            "id": f"msg_{id}",
+            "type": "email",
+            "is_inbound": inbound,
+            "created_at": time,
+            "author": None if inbound else anna,
+            "recipients": [{"handle": handle, "role": role, "name": None} for handle, role in ends[inbound]],
+            "text": f"text {id}",
+            "_links": {"related": {"conversation": f"https://api2.frontapp.com/conversations/cnv_{ticket}"}},
+        }
+
+    note = {**message(3, 7, False), "id": "com_3", "body": "text 3", "posted_at": SECONDS}
+    for name in ("type", "is_inbound", "created_at", "recipients", "text"):
+        del note[name]
+    newest_first = [message(4, 8, True), note, message(2, 7, False), message(1, 7, True)]
+    later = message(5, 8, False, SECONDS + 8 * 86400)
+    about = [{"id": f"cnv_{id}", "subject": f"Ticket {id}", "status": "archived"} for id in (7, 8)]
+    return Sample(
+        {"conversations.json": {"_results": about}, "messages.ndjson": ndjson(*newest_first)},
+        {"conversations.json": {"_results": about}, "messages.ndjson": ndjson(later, *newest_first)},
+        "front-msg_5",
+        4,
+        ("front-msg_1", "front-msg_2", "front-com_3"),
+        "messages.ndjson",
+    )
+
+
 SAMPLES: dict[str, Callable[[], Sample]] = {
     "zendesk": _zendesk,
     "freshdesk": _freshdesk,
     "intercom": _intercom,
     "helpscout": _helpscout,
+    "front": _front,
     "generic": _generic,
 }
