@@ -19,6 +19,7 @@ OURS: dict[str, tuple[str, str]] = {
     "intercom": ("intercom", "Intercom"),
     "helpscout": ("helpscout", "HelpScout"),
     "front": ("front", "Front"),
+    "kustomer": ("kustomer", "Kustomer"),
     "generic": ("generic", "Generic"),
 }
 

@@ -292,11 +292,56 @@ def _front() -> Sample:
     )
 
 
+def _kustomer() -> Sample:
+    def resource(id: int, ticket: int, kind: str, direction: str = "", time: str = TIME) -> Json:
+        said = {"preview": f"text {id}", "direction": direction} if kind == "message" else {"body": f"text {id}"}
+        ends = {"in": {"from": CUSTOMER, "to": SHOP}, "out": {"from": SHOP, "to": [{"email": CUSTOMER}]}}
+        ties = {"conversation": f"k{ticket}", "customer": "c1", **({} if direction == "in" else {"createdBy": "u2"})}
+        kinds = {"createdBy": "user"}
+        return {
+            "type": kind,
+            "id": f"r{id}",
+            "attributes": {"sentAt": time, "createdAt": time, "channel": "email", "meta": ends.get(direction), **said},
+            "relationships": {name: {"data": {"type": kinds.get(name, name), "id": to}} for name, to in ties.items()},
+        }
+
+    base = {
+        "conversations.json": {
+            "data": [
+                {"type": "conversation", "id": f"k{id}", "attributes": {"name": f"Ticket {id}", "status": "done"}}
+                for id in (7, 8)
+            ]
+        },
+        "people.json": {
+            "data": [
+                {"type": "user", "id": "u2", "attributes": {"displayName": "Anna Agent", "email": AGENT}},
+                {"type": "customer", "id": "c1", "attributes": {"name": "Jane Doe", "emails": [{"email": CUSTOMER}]}},
+            ]
+        },
+    }
+    records = [
+        resource(1, 7, "message", "in"),
+        resource(2, 7, "message", "out"),
+        resource(3, 7, "note"),
+        resource(4, 8, "message", "in"),
+    ]
+    later = resource(5, 8, "message", "out", "2024-03-09T10:00:00Z")
+    return Sample(
+        {**base, "messages.ndjson": ndjson(*records)},
+        {**base, "messages.ndjson": ndjson(*records, later)},
+        "kustomer-message-r5",
+        4,
+        ("kustomer-message-r1", "kustomer-message-r2", "kustomer-note-r3"),
+        "messages.ndjson",
+    )
+
+
 SAMPLES: dict[str, Callable[[], Sample]] = {
     "zendesk": _zendesk,
     "freshdesk": _freshdesk,
     "intercom": _intercom,
     "helpscout": _helpscout,
     "front": _front,
+    "kustomer": _kustomer,
     "generic": _generic,
 }
