@@ -20,15 +20,18 @@ class Pages:
     _waiting: dict[str, tuple[str, int]] = field(default_factory=dict)  # a list, and its page that names a next one
 
     def see(self, record: Record, name: str, more: bool) -> bool:
-        """Take in the record's page, one of the list `name`; whether it is a new one. `more`: it names a next one."""
-        if record.page is self._last or not record.page:
+        """Take in the record's page, one of the list `name`; whether it is a new one. `more`: it names a next one.
+
+        The last page of some lists says nothing around its records, like records that stand in no page.
+        """
+        if record.page and record.page is self._last:
             return False
         self._last = record.page
         if more:
             self._waiting[name] = (record.file, record.line)
         else:
             self._waiting.pop(name, None)
-        return True
+        return bool(record.page)
 
     def close(self) -> Iterator[Note]:
         for name, (file, line) in self._waiting.items():

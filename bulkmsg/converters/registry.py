@@ -20,6 +20,8 @@ OURS: dict[str, tuple[str, str]] = {
     "helpscout": ("helpscout", "HelpScout"),
     "front": ("front", "Front"),
     "kustomer": ("kustomer", "Kustomer"),
+    "reamaze": ("reamaze", "Reamaze"),
+    "hubspot": ("hubspot", "Hubspot"),
     "generic": ("generic", "Generic"),
 }
 

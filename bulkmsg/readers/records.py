@@ -299,7 +299,7 @@ def wrapped(value: dict[str, Json]) -> Iterator[str]:
     """The names of the lists, or single records, that an object wraps; none if it is a record itself."""
     if "id" in value or value.get("type") == "RECORD" or "record" in value or "_airbyte_data" in value:
         return
-    if "stream" in value and "data" in value:
+    if ("stream" in value and "data" in value) or isinstance(value.get("body"), str):
         return
     for name, each in value.items():
         is_list = name in LISTS and isinstance(each, list) and (not each or isinstance(each[0], dict))

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bulkmsg.converters.words import Reading
+from bulkmsg.message import canonical, short_hash
 
 Json = Any
 AGENT, CUSTOMER = "anna@acme.example", "jane@example.com"
@@ -336,6 +337,79 @@ def _kustomer() -> Sample:
     )
 
 
+def _reamaze() -> Sample:
+    def message(id: int, ticket: int, staff: bool, time: str = TIME, visibility: int = 0) -> Json:
+        email, name = (AGENT, "Anna Agent") if staff else (CUSTOMER, "Jane Doe")
+        return {
+            "body": f"text {id}",
+            "visibility": visibility,
+            "created_at": time,
+            "user": {"email": email, "name": name, "staff?": staff},
+            "recipients": [{"email": CUSTOMER}] if staff else [],
+            "conversation": {"slug": f"t{ticket}", "subject": f"Ticket {ticket}", "category": {"email": SHOP}},
+        }
+
+    def key(message: Json) -> str:
+        seen = {"slug": message["conversation"]["slug"], "time": message["created_at"], "body": message["body"]}
+        return f"reamaze-message-{short_hash(canonical(seen))}"
+
+    records = [message(1, 7, False), message(2, 7, True), message(3, 7, True, visibility=1), message(4, 8, False)]
+    later = message(5, 8, True, "2024-03-09T10:00:00Z")
+    return Sample(
+        {"messages.ndjson": ndjson(*records)},
+        {"messages.ndjson": ndjson(*records, later)},
+        key(later),
+        4,
+        tuple(map(key, records[:3])),
+        "messages.ndjson",
+    )
+
+
+def _hubspot() -> Sample:
+    def message(id: int, ticket: int, direction: str, time: str = TIME) -> Json:
+        ends = {"V-1": CUSTOMER, "A-2": AGENT if direction == "" else SHOP}
+        actors = ("V-1", "A-2") if direction == "INCOMING" else ("A-2", "V-1")
+        sender, recipient = (
+            {"actorId": each, "deliveryIdentifier": {"type": "HS_EMAIL_ADDRESS", "value": ends[each]}}
+            for each in actors
+        )
+        return {
+            "id": f"m{id}",
+            "conversationsThreadId": str(ticket),
+            "type": "MESSAGE" if direction else "COMMENT",
+            "createdAt": time,
+            "createdBy": sender["actorId"],
+            "text": f"text {id}",
+            **({"direction": direction, "recipients": [recipient]} if direction else {}),
+            "senders": [sender],
+        }
+
+    base = {
+        "threads.json": {"results": [{"id": str(id), "inboxId": "1", "status": "CLOSED"} for id in (7, 8)]},
+        "actors.json": {
+            "results": [
+                {"id": "A-2", "type": "AGENT", "name": "Anna Agent", "email": AGENT},
+                {"id": "V-1", "type": "VISITOR", "name": "Jane Doe", "email": CUSTOMER},
+            ]
+        },
+    }
+    records = [
+        message(1, 7, "INCOMING"),
+        message(2, 7, "OUTGOING"),
+        message(3, 7, ""),
+        message(4, 8, "INCOMING"),
+    ]
+    later = message(5, 8, "OUTGOING", "2024-03-09T10:00:00Z")
+    return Sample(
+        {**base, "messages.ndjson": ndjson(*records)},
+        {**base, "messages.ndjson": ndjson(*records, later)},
+        "hubspot-message-m5",
+        4,
+        ("hubspot-message-m1", "hubspot-message-m2", "hubspot-message-m3"),
+        "messages.ndjson",
+    )
+
+
 SAMPLES: dict[str, Callable[[], Sample]] = {
     "zendesk": _zendesk,
     "freshdesk": _freshdesk,
@@ -343,5 +417,7 @@ SAMPLES: dict[str, Callable[[], Sample]] = {
     "helpscout": _helpscout,
     "front": _front,
     "kustomer": _kustomer,
+    "reamaze": _reamaze,
+    "hubspot": _hubspot,
     "generic": _generic,
 }

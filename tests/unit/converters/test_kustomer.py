@@ -28,7 +28,7 @@ def related(**ids: str) -> Json:
     return {name: {"data": {"type": kinds.get(name, name), "id": id}} for name, id in ids.items()}
 
 
-def message(number: int, direction: str = "in", ties: Json = None, **more: Json) -> Json:
+def message(number: int, direction: Json = "in", ties: Json = None, **more: Json) -> Json:
     ends = [SHOP, "jane@example.com"] if direction == "out" else ["jane@example.com", SHOP]
     author = {"createdBy": "u2"} if direction == "out" else {}
     return {

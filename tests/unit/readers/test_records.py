@@ -126,6 +126,12 @@ def test_the_list_and_what_is_around_it_is_known() -> None:
     assert first.stream == "comments" and first.page["next_page"] == "u" and first.page["ticket"] == {"id": 7}
 
 
+def test_a_record_with_a_body_is_no_wrapper_of_the_people_inside_it() -> None:
+    message = {"body": "text", "user": {"email": "jane@example.com"}, "conversation": {"slug": "kettle"}}
+    (found,) = read(json.dumps(message).encode())
+    assert isinstance(found, Record) and found.value == message
+
+
 def test_other_lines_of_connectors_are_counted() -> None:
     assert [each.what for each in read(SINGER) if isinstance(each, Passed)] == ["connector line SCHEMA"]
 
