@@ -298,7 +298,7 @@ class _Conversation:
 
     def _notes(self, value: dict[str, Json], kind: Kind) -> Iterator[Note]:
         author, name = mapping(value.get("author")), one_line(value.get("part_type"))[:60]
-        if kind is Kind.INTERNAL_NOTE and author.get("type") in shapes.CUSTOMERS:
+        if kind is Kind.INTERNAL_NOTE and text(author.get("type")) in shapes.CUSTOMERS:
             yield Note("note-by-customer", "a note by somebody who is no admin")
         if kind is Kind.OUTGOING and name.startswith("assign") and _is_for_another(value):
             yield Note("assignment-to-another", "a text with which a conversation was handed on was kept as a reply")
@@ -333,7 +333,7 @@ def _met(records: Iterable[dict[str, Json]]) -> dict[str, Person]:
     found: dict[str, Person] = {}
     for author in (mapping(each.get("author")) for each in records):
         id = id_text(author.get("id"))
-        if id and author.get("type") in shapes.CUSTOMERS:
+        if id and text(author.get("type")) in shapes.CUSTOMERS:
             made = Person(id, Side.CUSTOMER, text(author.get("email")).strip(), shapes.name(author))
             known = found.get(id, made)
             found[id] = replace(known, email=known.email or made.email, name=known.name or made.name)

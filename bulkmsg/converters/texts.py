@@ -73,7 +73,8 @@ def mapping(value: Json) -> dict[str, Json]:
 
 def addresses(value: Json) -> tuple[Address, ...]:
     """Addresses out of a text or a list of texts, `"Name" <address>` too; what is no address is left out."""
-    words = [value] if isinstance(value, str) else [each for each in value if isinstance(each, str)] if value else []
+    listed = value if isinstance(value, list) else [value]
+    words = [each for each in listed if isinstance(each, str)]
     found = getaddresses([one_line(each) for each in words])
     return unique(Address(address.strip(), one_line(name)) for name, address in found if is_address(address.strip()))
 

@@ -483,3 +483,9 @@ def test_the_ticket_keeps_the_id_of_the_api_and_its_number_can_be_a_field(tmp_pa
     assert made["custom_fields"] == [{"id": 41, "value": "Damaged"}, {"id": 42, "value": 107}]
     assert made["assignee_user"] == {"id": 301}
     assert (made["created_datetime"], made["closed_datetime"]) == ("2024-03-01T10:00:00Z", "2024-03-02T10:00:00Z")
+
+
+@pytest.mark.parametrize("junk", [{}, 5, 1.5, True])
+def test_a_value_of_a_kind_that_does_not_belong_there_ends_no_conversion(junk: Json, tmp_path: Path) -> None:
+    found = run(tmp_path, whole=conversation(thread(1, to=junk, cc=junk, action=junk), tags=junk, customFields=junk))
+    assert found.message()["source"]["to"] == [{"address": "jane@example.com"}]

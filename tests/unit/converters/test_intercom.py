@@ -547,3 +547,11 @@ def test_a_conversation_that_became_a_ticket_keeps_its_opening(tmp_path: Path) -
     attributes = {"_default_title_": "Kettle", "_default_description_": "opening"}
     found = run(tmp_path, whole=conversation(custom_attributes=attributes))
     assert (len(found.messages), found.tickets[0]["subject"]) == (1, "Kettle")
+
+
+@pytest.mark.parametrize("junk", [[], {}, 5, True])
+def test_a_value_of_a_kind_that_does_not_belong_there_ends_no_conversion(junk: Json, tmp_path: Path) -> None:
+    nobody = {"id": "404", "type": junk}
+    odd = conversation(part(1, nobody), part(2, JANE), source=source(author=nobody), tags=junk, contacts=junk)
+    found = run(tmp_path, whole=odd)
+    assert (found.findings, found.types) == ({"author-unknown": 2}, ["incoming"])
