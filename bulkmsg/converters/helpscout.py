@@ -226,8 +226,7 @@ class _Conversation:
         if kind is Kind.INCOMING:
             named = self._known(shapes.person(value.get("customer"), Side.CUSTOMER))
             return (writer if by_customer else None) or named or self.customer
-        # Only users of the helpdesk write replies and notes: whoever is none is stood in for.
-        return replace(writer, email="") if writer is not None and by_customer else writer
+        return writer  # a customer among them is stood in for: only users write replies and notes
 
     def _mailbox(self) -> Address | None:
         box = mapping(self.facts.get("mailbox"))
