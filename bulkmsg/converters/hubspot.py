@@ -253,10 +253,18 @@ class _Ticket:
 
     def _is_by_staff(self, value: dict[str, Json]) -> bool:
         """Whether an agent sent it. A reply from his own mailbox comes in by its direction, yet the customer got it."""
+        if self.reading.requester_wins and value.get("direction") == "INCOMING" and self._is_by_contact(value):
+            return False
         if _actor_of(value)[:1] == "A":
             return True
         known = next((self.people.get(end.address.lower()) for end in _senders(value)), None)
         return known is not None and known.side is Side.STAFF
+
+    def _is_by_contact(self, value: dict[str, Json]) -> bool:
+        """Whether the thread's own contact sent it: staff may ask for help, too."""
+        contact = self.people.get(f"V-{id_text(self.facts.get('associatedContactId'))}")
+        ends = [end.address.lower() for end in _senders(value)]
+        return contact is not None and contact.email.lower() in ends
 
     def _author(self, value: dict[str, Json], kind: Kind) -> Person | None:
         senders = items(value.get("senders"))

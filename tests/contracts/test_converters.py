@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ import pytest
 
 from bulkmsg.converters import registry
 from bulkmsg.validation.survey import BatchFile, survey
-from tests.contracts.converter_samples import AGENT, CUSTOMER, SAMPLES, TIME
+from tests.contracts.converter_samples import AGENT, CUSTOMER, SAMPLES, TIME, ndjson
 from tests.unit.converters.kit import Result, convert
 
 NAMES = sorted(registry.OURS)
@@ -100,6 +102,47 @@ def test_a_broken_line_is_a_finding_with_its_line_and_the_rest_goes_on(name: str
     assert found.findings == {"broken": 1}
     assert found.report["list"][0]["file"].endswith(sample.lines)
     assert found.report["list"][0]["line"] == 2
+
+
+LINED = [name for name in NAMES if SAMPLES[name]().lines]
+
+
+@pytest.mark.parametrize("frame", ["list", "Singer", "gzip", "byte order mark"])
+@pytest.mark.parametrize("name", LINED)
+def test_other_frames_around_the_same_records_give_the_same(name: str, frame: str, tmp_path: Path) -> None:
+    sample = SAMPLES[name]()
+    text = sample.files[sample.lines]
+    records = [json.loads(line) for line in text.splitlines()]
+    stream = Path(sample.lines).stem
+    framed: dict[str, Any] = {
+        "list": ("records.json", records),
+        "Singer": ("lines.json", ndjson(*({"type": "RECORD", "stream": stream, "record": each} for each in records))),
+        "gzip": ("lines.json.gz", gzip.compress(text.encode())),
+        "byte order mark": ("lines.json", b"\xef\xbb\xbf" + text.encode()),
+    }
+    file, content = framed[frame]
+    others = {each: inner for each, inner in sample.files.items() if each != sample.lines}
+    found = made(name, tmp_path / "b", files={**others, file: content})
+    assert found.tickets == made(name, tmp_path / "a").tickets
+
+
+@pytest.mark.parametrize("name", LINED)
+def test_the_same_records_twice_give_no_doubles(name: str, tmp_path: Path) -> None:
+    sample = SAMPLES[name]()
+    found = made(name, tmp_path / "b", files={**sample.files, f"again-{sample.lines}": sample.files[sample.lines]})
+    assert found.tickets == made(name, tmp_path / "a").tickets
+    repeated = len(sample.files[sample.lines].splitlines())
+    assert found.skips == {"a repeated record: another version of it counts": repeated}
+
+
+@pytest.mark.parametrize("name", LINED)
+def test_cut_in_a_record_all_whole_ones_before_it_are_kept(name: str, tmp_path: Path) -> None:
+    sample = SAMPLES[name]()
+    first, second, *_ = sample.files[sample.lines].splitlines(keepends=True)
+    whole = len(made(name, tmp_path / "whole", files={**sample.files, sample.lines: first}).messages)
+    for end in (1, len(second) // 3, len(second) // 2, len(second) - 2):
+        found = made(name, tmp_path / str(end), files={**sample.files, sample.lines: first + second[:end]})
+        assert (len(found.messages), found.findings) == (whole, {"broken": 1})
 
 
 # -- options, which all sources share --------------------------------------------------------------------------------

@@ -119,6 +119,17 @@ def test_a_reply_from_an_agents_own_mailbox_goes_out_although_it_came_in_by_its_
     assert found.message(1)["sender"]["email"].lower() == "anna@acme.example"
 
 
+def test_staff_who_asked_for_help_come_in_if_the_requester_wins(tmp_path: Path) -> None:
+    contact = {"id": "1", "properties": {"email": "anna@acme.example"}}
+    people = {"results": [*ACTORS["results"][:1], contact]}
+    asked = message(1, senders=[party("V-1", "anna@acme.example")])
+    replied = message(2, senders=[party("A-2", "bo@acme.example")])
+    for wins, types in ((True, ["incoming", "outgoing"]), (False, ["outgoing", "outgoing"])):
+        reading = Reading(requester_wins=wins)
+        found = run(tmp_path / str(wins), asked, replied, about=thread(), people=people, reading=reading)
+        assert found.types == types
+
+
 def test_a_comment_is_a_note_by_who_made_it(tmp_path: Path) -> None:
     found = run(tmp_path, message(1), comment(2)).message(1)
     assert (found["type"], found["sender"]["email"]) == ("internal-note", "Anna@acme.example")
