@@ -354,6 +354,12 @@ def test_a_list_with_the_newest_first_is_put_the_right_way_round_before_equal_ti
     assert stored.messages == listed.messages
 
 
+def test_where_the_times_do_not_tell_the_list_is_taken_to_be_newest_first(tmp_path: Path) -> None:
+    same = [message(number, created_at=TIME) for number in (3, 2, 1)]
+    found = convert("front", {"m.json": page(*same)}, tmp_path)
+    assert [each["external_id"] for each in found.messages] == ["front-msg_1", "front-msg_2", "front-msg_3"]
+
+
 def test_shuffled_messages_come_out_in_the_order_of_their_times(tmp_path: Path) -> None:
     orders = [(1, 2, 3, 4), (4, 3, 2, 1), (3, 1, 4, 2)]
     made = [run(tmp_path / str(n), *map(message, order)).messages for n, order in enumerate(orders)]
