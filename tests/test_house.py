@@ -46,6 +46,7 @@ DOORS: dict[str, frozenset[str]] = {
     "rich": frozenset({"progress.py"}),
     "orjson": frozenset({"json_text.py"}),
     "keyring": frozenset({"keys.py"}),
+    "email": frozenset({"readers/mail.py", "readers/mail_parts.py", "converters/texts.py", "pacing/retry_after.py"}),
     "sqlite3": frozenset({"app/spool.py"}),
     "xml": frozenset({"readers/xml_records.py", "reports/junit.py"}),
 }

@@ -24,6 +24,7 @@ from bulkmsg.converters.words import (
     Facts,
     Finding,
     Input,
+    Kin,
     Note,
     Person,
     Piece,
@@ -35,6 +36,7 @@ from bulkmsg.converters.words import (
 from bulkmsg.diagnostic import Diagnostic
 from bulkmsg.errors import InvalidBatch
 from bulkmsg.readers import archives
+from bulkmsg.readers.mail import Keep, mail_records
 from bulkmsg.readers.records import Mended, Passed, Record, records
 from bulkmsg.readers.tables import table
 from bulkmsg.readers.text import ByteSource
@@ -113,7 +115,7 @@ class Converted:
 
     def _read_member(self, member: ByteSource, converter: Converter) -> None:
         conversion = self.conversion
-        for item in _items(member, conversion):
+        for item in _items(member, conversion, self._folder.keep):
             if isinstance(item, Record):
                 try:
                     for each in converter.sort(item):
@@ -142,6 +144,8 @@ class Converted:
             case Piece():
                 self._spool.add_piece(item, file, line)
                 self.tally.records += 1
+            case Kin():
+                self._spool.add_kin(item)
             case Note():
                 self.tally.note(item.code, item.message, file, line)
             case Skip() | Finding():
@@ -169,6 +173,7 @@ class Converted:
                 composed = compose(talk, self.conversion.options)
                 self._count(composed)
                 if composed.ticket is not None:
+                    self._folder.take_files(composed.ticket)
                     ticket = anonymised(composed.ticket) if self.conversion.options.anonymise else composed.ticket
                     out.write(json_text.dumps_line(ticket))
         if not tally.messages:
@@ -199,10 +204,12 @@ class Converted:
         return InvalidBatch(f"nothing of {source.about.title} becomes a message{why}", source.about.instead)
 
 
-def _items(member: ByteSource, conversion: Conversion) -> Iterator[Record | Passed | Mended | Diagnostic]:
+def _items(member: ByteSource, conversion: Conversion, keep: Keep) -> Iterator[Record | Passed | Mended | Diagnostic]:
     """The records of one file, by the kind of file that the source, and its name, ask for."""
     looks = member.name.lower().removesuffix(".gz")
     about = conversion.source.about
+    if about.input is Input.MAIL:
+        return mail_records(member, keep, encoding=conversion.encoding)
     if about.input is Input.TABLE and looks.endswith((".csv", ".tsv")):
         return table(member, conversion.encoding, "\t" if looks.endswith(".tsv") else conversion.delimiter)
     if about.xml and looks.endswith(".xml"):

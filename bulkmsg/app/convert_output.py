@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import fcntl
+import hashlib
 import io
 import os
 import shutil
@@ -15,13 +16,16 @@ from bulkmsg import json_text
 from bulkmsg.app.spool import Spool
 from bulkmsg.converters.options import Options
 from bulkmsg.converters.tally import Tally
-from bulkmsg.errors import UsageError
+from bulkmsg.errors import InvalidBatch, UsageError
 from bulkmsg.reports import convert as report
+from bulkmsg.source import Json
 
 BATCH, TICKETS, REPORT, PROGRAMS, AGENTS = "batch.yaml", "tickets.jsonl", "report.md", "report.json", "agent-map.csv"
 _WRITTEN = frozenset({BATCH, TICKETS, REPORT, PROGRAMS, AGENTS})
-_OURS = _WRITTEN | {"attachments", "schemas"}
+FILES = "attachments"
+_OURS = _WRITTEN | {FILES, "schemas"}
 _ASIDE = ".convert"
+_KEPT = "kept"
 _LOG = ".progress.jsonl"
 
 _HEADER = """\
@@ -75,6 +79,30 @@ class Folder:
         """Where a file is written before it is put in place."""
         return self._aside / name
 
+    # Files that came inside the export.
+
+    def keep(self, data: bytes, ending: str) -> str:
+        """Puts a file by, once for the same content, and names the place that it shall have in the folder."""
+        digest = hashlib.sha256(data).hexdigest()[:32]
+        name = f"{digest[:2]}/{digest}.{ending}" if ending else f"{digest[:2]}/{digest}"
+        path = self._aside / _KEPT / name
+        if not path.exists():
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(data)
+            except OSError as error:
+                hint = "make room where the output is written, or leave attachments out: --attachments drop"
+                raise InvalidBatch(f"an attachment cannot be put aside: {error.strerror}", hint) from None
+        return f"{FILES}/{name}"
+
+    def take_files(self, ticket: dict[str, Json]) -> None:
+        """What a ticket of the batch carries is published; what only skipped messages carry is not."""
+        for message in ticket["messages"]:
+            for each in message.get("attachments", ()):
+                if isinstance(name := each.get("file"), str):
+                    name = name.removeprefix(f"{FILES}/")
+                    _move(self._aside / _KEPT / name, self._aside / FILES / name)
+
     def _check(self) -> None:
         if not self.path.exists():
             return
@@ -115,12 +143,21 @@ class Folder:
         if not (self.path / BATCH).exists():
             self._write(BATCH, [_HEADER.format(source=source, name=json_text.dumps(name).decode())])
             written.append(BATCH)
+        files = self._publish_files()
         for each in written:
             _sync(self.aside(each))
         for each in written:
             self.aside(each).replace(self.path / each)
         _sync(self.path)
-        return written
+        return [*written, FILES] if files else written
+
+    def _publish_files(self) -> bool:
+        """Their sizes stand in the batch: one that a crash of the machine leaves empty is found when it is checked."""
+        found = False
+        for each in (self._aside / FILES).glob("*/*"):
+            _move(each, self.path / FILES / each.parent.name / each.name)
+            found = True
+        return found
 
     def _write(self, name: str, pieces: Iterable[str]) -> None:
         with self.aside(name).open("w", encoding="utf-8") as file:
@@ -148,6 +185,13 @@ class Folder:
             return (self.path / AGENTS).read_text("utf-8-sig")
         except (OSError, ValueError):
             return ""
+
+
+def _move(source: Path, target: Path) -> None:
+    """Another message may have taken the same file before."""
+    if source.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        source.replace(target)
 
 
 def _cell(text: str) -> str:

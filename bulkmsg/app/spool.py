@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from itertools import groupby
 from operator import itemgetter
@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from bulkmsg import json_text
-from bulkmsg.converters.words import Facts, Finding, Person, Piece, Side, Stored, Thread
+from bulkmsg.app.kinship import Kinship
+from bulkmsg.converters.words import Facts, Finding, Kin, Person, Piece, Side, Stored, Thread
 from bulkmsg.errors import InvalidBatch
 
 _CACHE = 4 << 10  # kB
@@ -38,6 +39,10 @@ _PERSON = """
 """
 # Numbers come in their order, and so does the output, however the input was shuffled.
 _IN_ORDER = "ORDER BY length(ticket), ticket, seq"
+_PIECES_OF_KIN = """
+    SELECT homes.ticket, id, version, file, line, value FROM homes CROSS JOIN pieces USING (seq)
+    ORDER BY homes.length, homes.ticket, homes.seq
+"""
 
 Row = tuple[Any, ...]
 
@@ -59,6 +64,7 @@ class Spool:
         self._base.execute("BEGIN")
         self._files: dict[str, int] = {}
         self._names: list[str] = []
+        self._kinship = Kinship(self._base)
         self.given = False
         self.get = lru_cache(maxsize=_REMEMBERED)(self._person)
 
@@ -85,6 +91,10 @@ class Spool:
         row = (piece.ticket, piece.id, piece.version, self._file(file), line, json_text.dumps(piece.value))
         self._put("INSERT INTO pieces (ticket, id, version, file, line, value) VALUES (?, ?, ?, ?, ?, ?)", row)
 
+    def add_kin(self, kin: Kin) -> None:
+        with self._room():
+            self._kinship.add(kin.names, kin.since)
+
     def add_finding(self, found: Finding, file: str, line: int) -> None:
         row = (found.code, found.message, found.hint, file, line)
         self._put("INSERT INTO findings (code, message, hint, file, line) VALUES (?, ?, ?, ?, ?)", row)
@@ -97,7 +107,7 @@ class Spool:
 
     def threads(self) -> Iterator[tuple[Thread, list[Stored], int]]:
         """Each ticket with what belongs to it, the records that only repeat others, and how often its own repeats."""
-        pieces = groupby(self._rows("SELECT ticket, id, version, file, line, value FROM pieces"), itemgetter(0))
+        pieces = groupby(self._pieces(), itemgetter(0))
         facts = groupby(self._rows("SELECT ticket, '', version, file, line, value FROM facts"), itemgetter(0))
         for ticket, own, others in _joined(facts, pieces):
             latest, again = self._latest(others)
@@ -109,6 +119,13 @@ class Spool:
             "SELECT code, message, hint, file, line FROM findings ORDER BY seq"
         ):
             yield Finding(code, message, hint), file, line
+
+    def _pieces(self) -> Iterator[Row]:
+        if not self._kinship.given:
+            return self._rows("SELECT ticket, id, version, file, line, value FROM pieces")
+        with self._room():
+            self._kinship.settle()
+        return iter(self._base.execute(_PIECES_OF_KIN))
 
     def _rows(self, select: str) -> Iterator[Row]:
         return iter(self._base.execute(f"{select} {_IN_ORDER}"))
@@ -131,8 +148,13 @@ class Spool:
     # Small things.
 
     def _put(self, statement: str, row: Row) -> None:
-        try:
+        with self._room():
             self._base.execute(statement, row)
+
+    @contextmanager
+    def _room(self) -> Iterator[None]:
+        try:
+            yield
         except sqlite3.OperationalError as error:
             hint = "make room where the output is written; about as much as the export takes, unpacked"
             raise InvalidBatch(f"the records cannot be put aside: {error}", hint) from None

@@ -78,6 +78,17 @@ class ConvertArgs:
 @option("--status-map", multiple=True, metavar="OLD=open|closed", help="Other statuses than those that are known.")
 @option("--type-map", multiple=True, metavar="TYPE=TYPE", help="What records become whose type leaves a choice.")
 @option("--field-map", multiple=True, metavar="OLD=NUMBER", help="Custom fields there to the numbers of fields here.")
+@option(
+    "--own",
+    "--own-address",
+    "--own-domain",
+    "own",
+    multiple=True,
+    metavar="ADDRESS|DOMAIN",
+    help="For mails: whose mails went out. May be given again; --mailbox is one of them.",
+)
+@option("--reply-to", is_flag=True, help="For mails from your own address: Reply-To or X-Original-From wrote them.")
+@option("--skip-label", multiple=True, metavar="NAME", help="For mails of Gmail: leave out what has this label.")
 @option("--person-names", is_flag=True, help="Write customers' names too. They replace names that are known here.")
 @option("--author-line", is_flag=True, help="Name the person whom the default agent stands in for in the first line.")
 @option("--anonymise", is_flag=True, help="Replace people and texts by stand-ins of the same shape.")
@@ -182,8 +193,9 @@ def conversion_of(args: ConvertArgs) -> Conversion:
     """
     from bulkmsg.app.convert import Conversion
     from bulkmsg.app.mapping import read_mapping
-    from bulkmsg.converters import options, registry
-    from bulkmsg.converters.words import Reading
+    from bulkmsg.converters import options as made
+    from bulkmsg.converters import registry
+    from bulkmsg.converters.words import Input, Reading
 
     source, given = registry.source(args.source), args.given
     if bool(given["mapping"]) != (source.name == "generic"):
@@ -196,14 +208,17 @@ def conversion_of(args: ConvertArgs) -> Conversion:
         descriptions=given["descriptions"],
         bots=given["bots"],
         ticket=given["ticket"] or "",
+        own=made.own((*given["own"], *filter(None, [given["mailbox"]]))),
+        reply_to=given["reply_to"],
+        skip_labels=given["skip_label"],
         mapping=mapping,
-        types=options.types(options.pairs(given["type_map"], "--type-map"), source.about.types),
+        types=made.types(made.pairs(given["type_map"], "--type-map"), source.about.types),
     )
     return Conversion(
         source,
         [Path(name) for name in args.files],
         Path(args.output),
-        options_of(prefix, given),
+        options_of(prefix, given, source.about.input is Input.MAIL),
         reading,
         given["encoding"],
         given["delimiter"],
@@ -211,15 +226,16 @@ def conversion_of(args: ConvertArgs) -> Conversion:
     )
 
 
-def options_of(prefix: str, given: dict[str, Any]) -> Options:
-    """
+def options_of(prefix: str, given: dict[str, Any], in_hand: bool = False) -> Options:
+    """`in_hand`: the export holds its attachments.
+
     Raises:
         UsageError: a flag says what cannot be.
     """
     from bulkmsg.app.convert import now
     from bulkmsg.converters import options as made
 
-    if given["attachments"] == "download":
+    if given["attachments"] == "download" and not in_hand:
         raise UsageError(
             "convert opens no connection, so it downloads nothing",
             "keep the links, --attachments link, and run soon: the report says which of them expire",

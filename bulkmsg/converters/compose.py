@@ -166,6 +166,11 @@ class _Composer:
         return [made for each in _each_once(turn.attachments)[:_ATTACHMENTS] if (made := self._attachment(turn, each))]
 
     def _attachment(self, turn: Turn, file: File) -> dict[str, Json]:
+        if file.path and self.options.anonymise:
+            self._note(turn, Note("attachment-dropped", "an attachment was left out: nothing can stand in for a file"))
+            return {}
+        if file.path:
+            return {"file": file.path, **_described(file)}
         if not file.url.startswith(("https://", "http://")) or any(char.isspace() for char in file.url):
             self._note(
                 turn, Note("attachment-without-link", "an attachment has no link that can be used and was left out")
@@ -173,12 +178,7 @@ class _Composer:
             return {}
         if is_short_lived(file.url):
             self._note(turn, Note("expiring-link", "the link to an attachment expires, or has expired"))
-        made: dict[str, Json] = {
-            "url": file.url,
-            "name": one_line(file.name)[:1000] or "attachment",
-            "content_type": one_line(file.content_type) or "application/octet-stream",
-        }
-        return made if file.size is None else {**made, "size": file.size}
+        return {"url": file.url, **_described(file)}
 
     # People.
 
@@ -397,7 +397,15 @@ def _address(end: Address) -> dict[str, Json]:
 
 
 def _each_once(files: Sequence[File]) -> list[File]:
-    return list({each.url: each for each in files}.values())
+    return list({(each.url, each.path, each.path and each.name): each for each in files}.values())
+
+
+def _described(file: File) -> dict[str, Json]:
+    made: dict[str, Json] = {
+        "name": one_line(file.name)[:1000] or "attachment",
+        "content_type": one_line(file.content_type) or "application/octet-stream",
+    }
+    return made if file.size is None else {**made, "size": file.size}
 
 
 def _tags(names: Sequence[str]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from types import MappingProxyType
@@ -115,6 +115,19 @@ def check_mailbox(address: str) -> None:
     """
     if not is_address(address):
         raise UsageError(f"--mailbox {address} is no address", "write it like --mailbox support@yourshop.com")
+
+
+def own(given: Iterable[str]) -> tuple[str, ...]:
+    """Addresses, and domains (with or without an @ before them), in lower case.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    found = tuple(word.strip().lower().removeprefix("@") for each in given for word in each.split(",") if word.strip())
+    for word in found:
+        if not is_address(word if "@" in word else f"x@{word}"):
+            raise UsageError(f"--own {word} is no address and no domain", "write --own acme.com, or an address")
+    return found
 
 
 def statuses(given: Mapping[str, str]) -> dict[str, str]:

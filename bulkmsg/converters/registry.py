@@ -22,6 +22,7 @@ OURS: dict[str, tuple[str, str]] = {
     "kustomer": ("kustomer", "Kustomer"),
     "reamaze": ("reamaze", "Reamaze"),
     "hubspot": ("hubspot", "Hubspot"),
+    "mbox": ("mbox", "Mbox"),
     "generic": ("generic", "Generic"),
 }
 

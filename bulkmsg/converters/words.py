@@ -25,6 +25,7 @@ class Input(StrEnum):
 
     JSON = "json"
     TABLE = "table"
+    MAIL = "mail"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,16 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
+class Kin:
+    """Names of one ticket, the oldest first, as a mail of the time `since` knows them: any of them may be the `ticket`
+    of a piece. The first name that the oldest of all such records knows is the ticket's own.
+    """
+
+    names: tuple[str, ...]
+    since: str
+
+
+@dataclass(frozen=True, slots=True)
 class Skip:
     """A record that becomes no message on purpose; `reason` is a short text that is counted."""
 
@@ -110,7 +121,7 @@ class Note:
     message: str
 
 
-Sorted = Person | Facts | Piece | Skip | Finding | Note
+Sorted = Person | Facts | Piece | Kin | Skip | Finding | Note
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,12 +153,13 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """An attachment; `size` in bytes."""
+    """An attachment; `size` in bytes. `path` where its bytes were in the export: from the output's folder."""
 
     url: str
     name: str
     content_type: str = "application/octet-stream"
     size: int | None = None
+    path: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +255,9 @@ class Reading:
     descriptions: bool = False
     bots: str = "outgoing"
     ticket: str = ""
+    own: tuple[str, ...] = ()  # addresses, and domains without an @, whose mails went out
+    reply_to: bool = False
+    skip_labels: tuple[str, ...] = ()
     mapping: Json = None  # of the generic source
     types: Mapping[str, Kind] = field(default_factory=dict)  # of records, by their types in the source
 

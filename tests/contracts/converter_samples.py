@@ -410,6 +410,31 @@ def _hubspot() -> Sample:
     )
 
 
+def _mbox() -> Sample:
+    def one(id: int, by: str, to: str, first: int, time: str = "01 Mar 2024 10:00:00", more: str = "") -> str:
+        return (
+            f"From - Fri Mar  1 10:00:00 2024\nFrom: {by}\nTo: {to}\nSubject: Ticket\nDate: {time} +0000\n"
+            f"Message-ID: <{id}@mail.example>\nReferences: <{first}@mail.example>\n{more}\ntext {id}\n\n"
+        )
+
+    jane, anna = f"Jane Doe <{CUSTOMER}>", f"Anna Agent <{AGENT}>"
+    mails = [
+        one(1, jane, anna, 1),
+        one(2, anna, jane, 1),
+        one(3, anna, jane, 1, more="Auto-Submitted: auto-replied\n"),
+        one(4, jane, anna, 4),
+    ]
+    later = one(5, jane, anna, 4, "09 Mar 2024 10:00:00")
+    return Sample(
+        {"all.mbox": "".join(mails)},
+        {"all.mbox": "".join((*mails, later))},
+        "mbox-5@mail.example",
+        4,
+        ("mbox-1@mail.example", "mbox-2@mail.example", "mbox-3@mail.example"),
+        reading=Reading(own=(AGENT,), bots="note"),
+    )
+
+
 SAMPLES: dict[str, Callable[[], Sample]] = {
     "zendesk": _zendesk,
     "freshdesk": _freshdesk,
@@ -419,5 +444,6 @@ SAMPLES: dict[str, Callable[[], Sample]] = {
     "kustomer": _kustomer,
     "reamaze": _reamaze,
     "hubspot": _hubspot,
+    "mbox": _mbox,
     "generic": _generic,
 }
