@@ -14,6 +14,7 @@ from bulkmsg.outcome import COUNTED, UNTOUCHED, Standing, State, Tally
 from bulkmsg.parcel import Parcel, parcels
 from bulkmsg.plan import Action, Costs, decide, was_changed, was_edited
 from bulkmsg.ports import KnownTicket
+from bulkmsg.sample import Lanes
 
 _SHOWN = 10
 
@@ -75,16 +76,9 @@ class _Fresh:
         return self.nameless or gone.ticket_id in self.tickets
 
 
-def select(messages: Iterable[Message], limit: int | None) -> Iterator[Message]:
-    """The messages of the first `limit` tickets of the batch, all of them without a limit."""
-    lanes: set[str] = set()
-    for message in messages:
-        if limit is not None:
-            lane = message.ticket.lane
-            if lane not in lanes and len(lanes) >= limit:
-                continue
-            lanes.add(lane)
-        yield message
+def select(messages: Iterable[Message], lanes: Lanes | None) -> Iterator[Message]:
+    """The messages of these tickets, all of them without a choice."""
+    return (message for message in messages if lanes is None or message.ticket.lane in lanes)
 
 
 def review(
@@ -95,7 +89,7 @@ def review(
     unmarked: Callable[[], Iterator[tuple[str, Standing]]],
     *,
     ticket: Callable[[str], KnownTicket | None] = lambda external_id: None,
-    limit: int | None = None,
+    lanes: Lanes | None = None,
     retry_rejected: bool = False,
     rejections_hold: bool = True,
     first_run: bool = False,
@@ -107,20 +101,18 @@ def review(
     Args:
         standing, mark, unmarked: the folded log's word on a key, noting that the batch holds it, and what is left.
         ticket: its word on a ticket with an external id.
+        lanes: the tickets that are selected, None where all are.
         rejections_hold: a rejection that stays as it is keeps the rest of its ticket waiting.
         first_run: there is no log, so nothing can have been edited, and nothing needs to be remembered.
         looked: those in doubt were looked for right before, and are left.
         update_tickets: changed fields of tickets that are there are sent.
     """
     found = Review(Tally(0))
-    chosen: set[str] = set()
     fresh = _Fresh()
     people: set[int] = set()
     requests = _Requests()
     for parcel in parcels(messages):
-        selected = limit is None or parcel.lane in chosen or len(chosen) < limit
-        if limit is not None and selected:
-            chosen.add(parcel.lane)
+        selected = lanes is None or parcel.lane in lanes
         load = _Load(
             parcel, ticket(parcel.ticket.external_id) if not isinstance(parcel.ticket, ExistingTicket) else None
         )

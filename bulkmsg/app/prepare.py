@@ -20,6 +20,7 @@ from bulkmsg.outcome import UNTOUCHED
 from bulkmsg.places import MOST
 from bulkmsg.plan import Plan
 from bulkmsg.review import Review, review
+from bulkmsg.sample import Lanes, Selection
 from bulkmsg.settings import SANDBOX_ACCOUNT, Credentials, InDoubt, Rate, check_account, check_base_url
 from bulkmsg.share import ALL, Share
 from bulkmsg.stopping import USUAL_ERRORS, ErrorLimit, OnRejection
@@ -38,7 +39,7 @@ class RunOptions:
         account, base_url: from the environment or the command line; None where they say nothing.
         rate: a ceiling; without it the server's header is the limit.
         share: the part of that limit which is ours.
-        limit: only the first so many tickets of the batch.
+        selection: which tickets of the batch; None for all.
         concurrency: at most so many tickets at a time.
         settle: seconds after which the helpdesk shows an accepted message in its listings.
         timeout: seconds for one request.
@@ -56,7 +57,7 @@ class RunOptions:
     progress_log: Path | None = None
     rate: Rate | None = None
     share: Share = ALL
-    limit: int | None = None
+    selection: Selection | None = None
     concurrency: int = MOST
     settle: float = 60.0
     timeout: float = 60.0
@@ -137,6 +138,7 @@ class Prepared:
         self.account, self.path, self.log, self.disk = account, path, log, disk
         self.mode = seen.header.mode
         self.name = seen.header.name
+        self.lanes = self._lanes()
         self.review = self._review()
 
     @property
@@ -161,6 +163,11 @@ class Prepared:
         """All messages of the batch for this account, in order."""
         return messages(self.batch, self.survey, self.account)
 
+    def _lanes(self) -> Lanes | None:
+        """The tickets that the run takes; None for all."""
+        asked = self.options.selection
+        return None if asked is None or asked.tickets >= self.survey.tickets else asked.lanes(self.messages())
+
     def _review(self) -> Review:
         fold = self.fold
         return review(
@@ -170,7 +177,7 @@ class Prepared:
             fold.mark if fold else lambda key: None,
             fold.unmarked if fold else lambda: iter(()),
             ticket=fold.ticket if fold else lambda external_id: None,
-            limit=self.options.limit,
+            lanes=self.lanes,
             retry_rejected=self.options.retry_rejected,
             rejections_hold=self.options.on_rejection is not OnRejection.CONTINUE,
             first_run=fold is None,

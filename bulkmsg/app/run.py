@@ -168,7 +168,7 @@ class Sending:
     async def _watched(self, engine: Engine) -> Halt | None:
         show = asyncio.create_task(self.watcher.watch(engine.view))
         try:
-            return await engine.run(select(self.prepared.messages(), self.prepared.options.limit))
+            return await engine.run(select(self.prepared.messages(), self.prepared.lanes))
         finally:
             show.cancel()
             with suppress(asyncio.CancelledError, Exception):

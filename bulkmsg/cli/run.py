@@ -44,6 +44,7 @@ class RunArgs:
     rate: Rate | None
     share: Share
     limit: int | None
+    sample: int | None
     settle: float
     in_doubt: str | None
     timeout: float
@@ -77,6 +78,12 @@ class RunArgs:
 )
 @option("-y", "--yes", is_flag=True, help="Answer yes to questions. Never consents to mailing: see --allow-send.")
 @option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N tickets of the batch.")
+@option(
+    "--sample",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Only N tickets that show every type, channel and oddity of the batch; the same each time.",
+)
 @rate_option
 @share_option
 @option(

@@ -34,6 +34,7 @@ from bulkmsg.progress import spoken_duration
 from bulkmsg.reports import json, text
 from bulkmsg.reports.text import Trouble
 from bulkmsg.reports.words import count, people, rate_words, standing, visible
+from bulkmsg.sample import First, Sample, Selection
 from bulkmsg.settings import Credentials, InDoubt, check_base_url
 from bulkmsg.share import ALL, seconds_under
 from bulkmsg.stopping import USUAL_ERRORS, OnRejection
@@ -54,7 +55,7 @@ def _after(error: BulkmsgError, args: RunArgs) -> str:
     """The command to type next, once what the hint says is done; never one that consents to anything unasked."""
     if isinstance(error, ConsentMissing):
         declined = args.batch.command("plan", "--show", "10")
-        return declined if error.asked else args.batch.command("run", "--allow-send", str(error.people))
+        return declined if error.asked else _again(args, "--allow-send", str(error.people))
     if isinstance(error, UsageError):
         return ""
     if isinstance(error, NotAsTheAccount):
@@ -67,19 +68,42 @@ def _after(error: BulkmsgError, args: RunArgs) -> str:
     if isinstance(error, LogInUse):
         return args.batch.command("status")
     if isinstance(error, LogUnusable):
-        return args.batch.command("run", *(["--rebuild-log"] if "BATCH --rebuild-log" in error.hint else []))
+        return _again(args, *(["--rebuild-log"] if "BATCH --rebuild-log" in error.hint else []))
     return _same(args)
 
 
 def _same(args: RunArgs) -> str:
     """The same run once more; what was rebuilt meanwhile is not rebuilt again."""
-    return args.batch.command("run", *(["--rebuild-log"] if args.rebuild_log else []))
+    return _again(args, *(["--rebuild-log"] if args.rebuild_log else []))
+
+
+def _again(args: RunArgs, *more: str) -> str:
+    """A run of the same tickets: what was asked for a part of a batch never ends in sending all of it."""
+    return args.batch.command("run", *_picked(args), *more)
+
+
+def _picked(args: RunArgs) -> list[str]:
+    chosen = (("--limit", args.limit), ("--sample", args.sample))
+    return [part for flag, value in chosen if value is not None for part in (flag, str(value))]
 
 
 # -- before anything leaves ----------------------------------------------------------------------------------------
 
 
+def _refuse_two_selections(args: RunArgs) -> None:
+    if args.limit is not None and args.sample is not None:
+        hint = "--limit takes the first tickets of the batch, --sample those that show what is in it; give one of them"
+        raise UsageError("--limit and --sample exclude each other", hint)
+
+
+def _selection(args: RunArgs) -> Selection | None:
+    if args.sample is not None:
+        return Sample(args.sample)
+    return None if args.limit is None else First(args.limit)
+
+
 def _dry_run(args: RunArgs, terminal: Terminal) -> ExitCode:
+    _refuse_two_selections(args)
     if args.rebuild_log:
         hint = "leave --rebuild-log out to see what a first run would send; rebuilding itself sends nothing"
         raise UsageError("--dry-run opens no connection, and --rebuild-log needs one", hint)
@@ -88,19 +112,22 @@ def _dry_run(args: RunArgs, terminal: Terminal) -> ExitCode:
     planned = planning.plan(batch, args.rate, whose(args.batch), asked, usual_rate)
     answer_plan(planned, args.format, terminal)
     tell_warnings(args.batch, batch, planned.survey, terminal)
+    if picked := _picked(args):
+        terminal.say(f"this is the whole batch: a run with {' '.join(picked)} takes only some of its tickets")
     more = ["--update-tickets"] if args.update_tickets else []
-    terminal.say("dry run: nothing was sent", f"next: {args.batch.command('run', *more)}")
+    terminal.say("dry run: nothing was sent", f"next: {_again(args, *more)}")
     return ExitCode.OK
 
 
 def _run(args: RunArgs, terminal: Terminal) -> ExitCode:
+    _refuse_two_selections(args)
     if args.format == "json" and args.events == "-":
         raise UsageError("--format json and --events - would both write to stdout", "give --events a file")
     with ExitStack() as stack:
         batch, options = _take(args, terminal)
         rebuilt = rebuild_log(args, batch, options, terminal) if args.rebuild_log else None
         if rebuilt is not None and rebuilt.halt is not None:
-            return _conclude(args, batch, stopped(rebuilt), terminal, args.batch.command("run", "--rebuild-log"))
+            return _conclude(args, batch, stopped(rebuilt), terminal, _again(args, "--rebuild-log"))
         prepared = prepare(batch, going_on(options, rebuilt), utc_now)
         stack.callback(prepared.close)
         sink = _sink(args, prepared, terminal, stack)
@@ -137,7 +164,7 @@ def _options(args: RunArgs, base_url: str | None, credentials: Credentials | Non
         progress_log=args.batch.log,
         rate=args.rate,
         share=args.share,
-        limit=args.limit,
+        selection=_selection(args),
         concurrency=args.concurrency or MOST,
         settle=args.settle,
         timeout=args.timeout,
@@ -186,7 +213,7 @@ def _announce(args: RunArgs, prepared: Prepared, terminal: Terminal) -> None:
     found = prepared.review
     tell_warnings(args.batch, prepared.batch, prepared.survey, terminal)
     where = "a sandbox on this machine" if args.sandbox else f"the account {prepared.account}"
-    terminal.say(f"{visible(prepared.name)}: {count(found.tally.total, 'message')} for {where}")
+    terminal.say(f"{visible(prepared.name)}: {count(found.tally.total, 'message')} for {where}{_part(prepared)}")
     before = {state.value: number for state, number in found.tally.counts.items() if state is not State.PENDING}
     if any(before.values()):
         terminal.say(f"it ran before: {standing(before)}")
@@ -207,6 +234,14 @@ def _announce(args: RunArgs, prepared: Prepared, terminal: Terminal) -> None:
         terminal.say(f"{differ} in status, tags or other fields from what was sent: {then}")
     terminal.say(*_latest_end(args), *_who_is_mailed(args, prepared))
     terminal.say(f"progress log: {prepared.path}")
+
+
+def _part(prepared: Prepared) -> str:
+    """That the run takes only some of the batch's tickets."""
+    if prepared.lanes is None:
+        return ""
+    how = "a sample" if isinstance(prepared.options.selection, Sample) else "the first ones"
+    return f", in {len(prepared.lanes):,} of the batch's {prepared.survey.tickets:,} tickets ({how})"
 
 
 def _attached(seen: Survey) -> Iterator[str]:
@@ -310,6 +345,8 @@ def _details(args: RunArgs, batch: BatchFile, result: RunResult) -> Iterator[str
         )
     yield from text.duplicates(result.duplicates)
     yield from _tickets(result)
+    if result.exit_code is ExitCode.OK and _picked(args) and not args.sandbox:
+        yield f"look at these tickets in the helpdesk; without {' '.join(_picked(args))} the next run sends the rest"
     if result.more_possible is not None and not args.sandbox:
         yield f"the account allows more: {rate_words(result.more_possible)}; --rate held this run back"
 
@@ -338,10 +375,11 @@ def _next(args: RunArgs, result: RunResult) -> str:
     if args.sandbox:
         batch = replace(args.batch, typed=tuple(pair for pair in args.batch.typed if pair[0] != "--progress-log"))
         if result.exit_code is ExitCode.OK:
-            return batch.command("run")
+            return batch.command("run", *_picked(args))
         following = next_command(batch, result.counts, "--progress-log", str(result.log), mend=result.mend)
         over = following.startswith(("bulkmsg run", "bulkmsg resolve"))  # what it ran in has ended
-        return batch.command("run", "--sandbox") if over else following
+        return batch.command("run", *_picked(args), "--sandbox") if over else following
     if result.reason and not result.mend:
-        return args.batch.command("run")
-    return next_command(args.batch, result.counts, mend=result.mend)
+        return _again(args)
+    following = next_command(args.batch, result.counts, mend=result.mend)
+    return _again(args) if following.startswith("bulkmsg run") else following

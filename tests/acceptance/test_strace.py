@@ -25,6 +25,7 @@ from bulkmsg.events import RunView
 from bulkmsg.journal import log_exists, read_fold
 from bulkmsg.outcome import State
 from bulkmsg.ports import Silence
+from bulkmsg.sample import First
 from bulkmsg.settings import Credentials, Rate
 from bulkmsg.validation.survey import BatchFile
 from tests.acceptance.servers import ACCOUNT, asked, bulkmsg, environment, sandbox
@@ -105,7 +106,9 @@ class Case:
     def run_here(self, limit: int | None = None) -> RunResult:
         """The same run without strace, in this process; the helpdesk and the files are the same."""
         who = Credentials(email=ACCOUNT["GORGIAS_EMAIL"], api_key=ACCOUNT["GORGIAS_API_KEY"])
-        options = RunOptions("acme", self.url, who, rate=Rate(4000, 2.0), limit=limit, settle=0.15)
+        options = RunOptions(
+            "acme", self.url, who, rate=Rate(4000, 2.0), selection=First(limit) if limit else None, settle=0.15
+        )
         prepared = prepare(BatchFile(self.batch, self.batch.name), options, utc_now)
         try:
             return idle(prepared) or send(Sending(prepared, Silence(), Nobody(), utc_now))

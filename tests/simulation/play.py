@@ -15,6 +15,7 @@ from random import Random
 from typing import Any
 
 from bulkmsg.app import run
+from bulkmsg.sample import First
 from tests.simulation import checker
 from tests.simulation.disk import DiskPlan, SimDisk
 from tests.simulation.doom import FOLDER, PLACES, Crash, Doom
@@ -98,7 +99,12 @@ class Player:
         left: dict[str, bytes] = {}
         doom.on_death = lambda: left.update(self.disk.snapshot(power_cut))
         self.note(f"run {history.runs} begins, limit={limit} retry_rejected={retry_rejected}")
-        asked = options(weather, progress_log=self.house.log, limit=limit, retry_rejected=retry_rejected)
+        asked = options(
+            weather,
+            progress_log=self.house.log,
+            selection=First(limit) if limit else None,
+            retry_rejected=retry_rejected,
+        )
         try:
             report = run_tool(self.house, asked, f"{self.world.seed}-{history.runs}", interrupt)
             if doom.dead:

@@ -172,7 +172,8 @@ def run_tool(
         _end_tasks(house.loop)
         prepared.close()
     counts = {name: result.counts[name] for name in result.counts}
-    return Report(int(result.exit_code), counts, results_of(house), result.reason, result.throttled, asked.limit)
+    limit = asked.selection.tickets if asked.selection else None
+    return Report(int(result.exit_code), counts, results_of(house), result.reason, result.throttled, limit)
 
 
 async def _sent(sending: run.Sending, interrupt: Callable[[run.Sending], Any] | None) -> RunResult:

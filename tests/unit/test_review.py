@@ -11,6 +11,7 @@ import pytest
 from bulkmsg.message import Kind, Message, Mode, NewTicket
 from bulkmsg.outcome import UNTOUCHED, Standing, State
 from bulkmsg.review import Review, review, select
+from bulkmsg.sample import First
 from tests.fakes import message, new_ticket
 
 
@@ -146,11 +147,11 @@ def test_reordering_and_adding_are_fine() -> None:
 
 def test_a_limit_chooses_tickets_and_edits_are_looked_for_in_all() -> None:
     batch = [message(1, 1), message(2, 2), message(3, 1), message(4, 3)]
-    found = look(batch, {batch[3].key: at(State.CREATED)}, limit=1)
+    found = look(batch, {batch[3].key: at(State.CREATED)}, lanes=First(1).lanes(batch))
     assert (found.tally.total, found.to_send) == (2, 2)
     assert (found.first, found.last) == (batch[0], batch[2])
     assert found.edited == [batch[3]]
-    assert list(select(batch, 1)) == [batch[0], batch[2]]
+    assert list(select(batch, First(1).lanes(batch))) == [batch[0], batch[2]]
     assert list(select(batch, None)) == batch
 
 
