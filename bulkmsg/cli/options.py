@@ -138,7 +138,7 @@ _BATCH_FLAGS = {
     "attachments": "--attachments",
 }
 # The only commands for which it makes a difference what leaves of attachments.
-_SENDING = frozenset({"run", "plan"})
+_SENDING = frozenset({"run", "plan", "preview"})
 
 
 def batch_options(*, log: bool) -> Decorator[Any]:

@@ -14,6 +14,7 @@ COMMANDS = {
     "init": "Write a small commented batch to begin with.",
     "validate": "Check batches and report everything that is wrong with them.",
     "plan": "Show what a run would do: messages, people, requests, time.",
+    "preview": "Show tickets of a batch as an agent would see them.",
     "run": "Send a batch. Running it again goes on where it stopped.",
     "status": "Show where a batch stands, also while it runs.",
     "results": "List what became of every message of a batch.",

@@ -333,7 +333,7 @@ def _ending(result: RunResult) -> Iterator[str]:
 def _details(args: RunArgs, batch: BatchFile, result: RunResult) -> Iterator[str]:
     bad = result.counts[State.REJECTED] + result.counts[State.FAILED]
     if bad:
-        yield from text.troubles(_first_troubles(batch, result, min(bad, _TROUBLES_SHOWN)), bad)
+        yield from text.troubles(first_troubles(batch, result, min(bad, _TROUBLES_SHOWN)), bad)
     if result.counts[State.HELD_BACK]:
         held = count(result.counts[State.HELD_BACK], "message waits", "messages wait")
         yield f"held back: {held} because an earlier message of the same ticket did not arrive"
@@ -360,7 +360,7 @@ def _tickets(result: RunResult) -> Iterator[str]:
         yield f"not updated: {len(result.tickets_refused) - _TROUBLES_SHOWN:,} tickets more"
 
 
-def _first_troubles(batch: BatchFile, result: RunResult, most: int) -> list[Trouble]:
+def first_troubles(batch: BatchFile, result: RunResult, most: int) -> list[Trouble]:
     """The first messages that did not arrive, in the order of the batch, from its progress log."""
     found: list[Trouble] = []
     with suppress(BulkmsgError):  # the batch may have been edited meanwhile; results tells more then

@@ -46,6 +46,7 @@ ROUTES: dict[str, dict[str, Handler]] = {
 }
 CREATES = ("POST /api/tickets", "POST /api/tickets/{id}/messages")
 UNKNOWN = "unknown"
+REFUSALS_KEPT = 100
 _MERGED = re.compile(r"/api/tickets/(\d{1,18})(/.*)?$")
 
 
@@ -138,6 +139,9 @@ class Api:
         if call.method != "GET" and done.ok:
             self.writes += 1
             self.creates += f"{call.method} {where.pattern}" in CREATES
+        elif f"{call.method} {where.pattern}" in CREATES:
+            self.desk.refusals.append({"to": call.path, "status": done.status, "said": done.body, "sent": call.body})
+            del self.desk.refusals[:-REFUSALS_KEPT]
 
     def state(self, when: Moment) -> dict[str, Any]:
         """Everything, for tests and checkers: tickets with their messages in id order."""

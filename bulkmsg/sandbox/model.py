@@ -55,6 +55,7 @@ class Helpdesk:
         self.history: list[Json] = []
         self.deletions: list[Json] = []
         self.uploads: list[Json] = []
+        self.refusals: list[Json] = []
         self.next_message, self.next_ticket = FIRST_MESSAGE, FIRST_TICKET
         for number in settings.tickets:
             self.keep(self.virtual(number))

@@ -203,6 +203,50 @@ def test_the_page_shows_bodies_names_and_subjects_as_text_and_loads_nothing() ->
     with_sandbox(test)
 
 
+def test_an_html_body_stands_in_a_frame_that_runs_nothing_and_cannot_be_left() -> None:
+    escape = '<p>Dear "you"</p>"></iframe><script>alert(1)</script><img src="https://evil.example/x.png">'
+
+    async def test(client: Client) -> None:
+        await client.post(incoming(body_text=None, body_html=escape))
+        _, headers, html = await client.call("GET", "/", auth="")
+        assert html.count("<iframe") == html.count("</iframe>") == html.count('<iframe sandbox=""') == 1
+        assert "<script" not in html and "<img" not in html
+        assert "&lt;p&gt;Dear &#34;you&#34;&lt;/p&gt;&#34;&gt;&lt;/iframe&gt;&lt;script&gt;" in html
+        policy = headers["Content-Security-Policy"]
+        assert policy == "default-src 'none'; style-src 'unsafe-inline'"  # frames of this kind take it over
+
+    with_sandbox(test)
+
+
+def test_the_page_tells_copies_files_subjects_and_what_was_refused() -> None:
+    async def test(client: Client) -> None:
+        await client.post(incoming(subject="Kettle"))
+        ends = {"from": {"address": "s@acme.example"}, "to": [{"address": "jane@example.com"}]}
+        copies = ends | {"cc": [{"address": "tom@example.com"}], "bcc": [{"address": "kim@example.com"}]}
+        file = {"url": "https://cdn.example/a.pdf", "name": "a.pdf", "content_type": "application/pdf", "size": 1234}
+        await client.post(outgoing(source=copies, subject="Other", attachments=[file], sent_datetime=SENT))
+        assert (await client.post(incoming(subject="Wrong one", sender={"email": "no address"})))[0] == 400
+        html = " ".join((await client.call("GET", "/", auth=""))[2].split())
+        assert "to jane@example.com, cc tom@example.com, bcc kim@example.com" in html
+        assert "a.pdf (application/pdf, 1,234 bytes)" in html
+        assert "subject: Other" in html and "subject: Kettle" not in html
+        assert "1 request was refused" in html
+        assert "Wrong one" in html
+
+    with_sandbox(test)
+
+
+def test_only_the_latest_refusals_are_kept() -> None:
+    async def test(client: Client) -> None:
+        for number in range(103):
+            await client.post(incoming(subject=f"wrong {number}.", sender={"email": "no address"}))
+        html = (await client.call("GET", "/", auth=""))[2]
+        assert "100 requests were refused" in html
+        assert "wrong 2." not in html and "wrong 102." in html
+
+    with_sandbox(test)
+
+
 def test_the_page_is_cut_into_pages() -> None:
     async def test(client: Client) -> None:
         for number in range(1, 53):
