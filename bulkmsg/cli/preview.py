@@ -57,8 +57,8 @@ def command(ctx: click.Context, /, batch: str, **given: Any) -> int:
     """Show tickets of a batch as an agent would see them.
 
     They are sent to a sandbox inside this command, as run would send them, and a page of this machine shows the
-    tickets and who would have been mailed. Nothing leaves this machine, no credentials are needed, and the batch's progress log is not
-    touched. Ctrl-C ends it, and all is forgotten.
+    tickets and who would have been mailed. Nothing leaves this machine, no credentials are needed, and the batch's
+    progress log is not touched. Ctrl-C ends it, and all is forgotten.
     """
     args = take_batch(ctx, batch, given)
     sample = None if given["everything"] else given["sample"]
