@@ -273,13 +273,15 @@ class Engine:
     ) -> tuple[list[tuple[Message, Standing]], int | None]:
         """Create a new ticket with its first messages, or find out what became of an earlier try.
 
+        Whatever a rejection means for others, a ticket is not created without one of its messages.
+
         Returns:
             The messages that are to go to it one by one, and its id; none where there is nothing more to do.
         """
         members = []
         for message, standing in all:
             if self._action(message, standing, parcel.thread) is Action.LEAVE:
-                lane.blocked = lane.blocked or self._holds_back(standing.state)
+                lane.blocked = True
             else:
                 members.append((message, standing))
         if not members:

@@ -7,7 +7,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from functools import cached_property
 
 from bulkmsg import json_text
 from bulkmsg.source import Json
@@ -105,7 +104,7 @@ class Upload:
         return hash64("\0".join(self.identity))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Message:
     """One message, ready to be sent.
 
@@ -128,13 +127,6 @@ class Message:
     @property
     def external_id(self) -> str:
         return str(self.body["external_id"])
-
-    @cached_property
-    def payload(self) -> bytes:
-        """The final bytes of the request that creates this message, whatever order its fields were written in."""
-        if isinstance(self.ticket, NewTicket):
-            return thread_payload(self.ticket, [self])
-        return canonical(self.body)
 
     @property
     def will_be_mailed(self) -> bool:

@@ -113,28 +113,27 @@ def review(
     requests = _Requests()
     for parcel in parcels(messages):
         selected = lanes is None or parcel.lane in lanes
-        load = _Load(
-            parcel, ticket(parcel.ticket.external_id) if not isinstance(parcel.ticket, ExistingTicket) else None
-        )
+        own = parcel.ticket
+        load = _Load(parcel, None if isinstance(own, ExistingTicket) else ticket(own.external_id))
         for message in parcel.messages:
             where = standing(message.key)
             mark(message.key)
-            if was_edited(message, where):
-                found.edited_count += 1
-                if len(found.edited) < _SHOWN:
-                    found.edited.append(message)
+            load.see(where)
+            _see_edit(found, message, where)
             if not first_run and where is UNTOUCHED and message.key.startswith("c-"):
                 fresh.add(message)
-            if not selected:
-                continue
-            action = decide(message, where, retry_rejected=retry_rejected, looked=looked, thread=parcel.thread)
+        if not selected:
+            continue
+        load.decide(retry_rejected=retry_rejected, looked=looked)
+        if load.opens and Action.LEAVE in load.actions:
+            found.blocked.add(parcel.lane)  # a new ticket goes with all of its messages, or not at all
+        for message, where, action in load.rows:
             if action is Action.LEAVE and (rejections_hold or where.state is not State.REJECTED):
                 found.blocked.add(parcel.lane)
-            load.add(message, where, _count(found, message, where, action, people))
-        if selected:
-            changed = parcel.last and load.was_changed
-            found.changed_tickets += changed
-            requests.add(load, update=changed and update_tickets and parcel.lane not in found.blocked)
+            load.add(message, _count(found, message, where, action, people))
+        changed = parcel.last and load.was_changed
+        found.changed_tickets += changed
+        requests.add(load, update=changed and update_tickets and parcel.lane not in found.blocked)
     found.people = len(people)
     found.costs = requests.costs
     _see_removed(found, unmarked(), fresh)
@@ -152,6 +151,8 @@ class _Load:
 
     parcel: Parcel
     known: KnownTicket | None
+    standings: list[Standing] = field(default_factory=list)
+    actions: list[Action] = field(default_factory=list)
     send: list[Message] = field(default_factory=list)
     settle: int = 0
     home: bool = False
@@ -160,9 +161,24 @@ class _Load:
     def __post_init__(self) -> None:
         self.home = self.known is not None or isinstance(self.parcel.ticket, ExistingTicket)
 
-    def add(self, message: Message, where: Standing, to_do: Action) -> None:
+    def see(self, where: Standing) -> None:
+        """Where its next message stands."""
+        self.standings.append(where)
         self.home = self.home or where.ticket_id is not None
         self.any_created = self.any_created or where.state is State.CREATED
+
+    def decide(self, *, retry_rejected: bool, looked: bool) -> None:
+        thread = self.parcel.thread if self.opens else ""
+        self.actions = [
+            decide(message, where, retry_rejected=retry_rejected, looked=looked, thread=thread)
+            for message, where in zip(self.parcel.messages, self.standings, strict=True)
+        ]
+
+    @property
+    def rows(self) -> Iterator[tuple[Message, Standing, Action]]:
+        return zip(self.parcel.messages, self.standings, self.actions, strict=True)
+
+    def add(self, message: Message, to_do: Action) -> None:
         self.settle += to_do is Action.SETTLE
         if to_do is Action.SEND:
             self.send.append(message)
@@ -202,6 +218,13 @@ class _Requests:
     @property
     def costs(self) -> Costs:
         return Costs(**self.counted, named_tickets=len(self.named), uploads=len(self.uploads))
+
+
+def _see_edit(found: Review, message: Message, where: Standing) -> None:
+    if was_edited(message, where):
+        found.edited_count += 1
+        if len(found.edited) < _SHOWN:
+            found.edited.append(message)
 
 
 def _whereabouts(where: Standing) -> str:

@@ -167,6 +167,93 @@ def test_a_file_that_is_too_large_is_told_at_its_line_and_nothing_of_its_ticket_
         assert order == ["See the invoice.", "See the invoice.", "Behind it."]
 
 
+# -- in the thread of a new ticket -----------------------------------------------------------------------------------
+
+
+def thread_of(folder: Path, *files: tuple[str, ...]) -> Path:
+    """A batch of one new ticket: a message for each, with the files that it carries; and of a message elsewhere."""
+    (folder / "invoices").mkdir(exist_ok=True)
+    for name in sorted({name for listed in files for name in listed}):
+        (folder / name).write_text(f"the file {name}")
+    lines = [
+        f"      - {{body_text: 'message {place}', attachments: {json.dumps([{'file': name} for name in listed])}}}\n"
+        for place, listed in enumerate(files)
+    ]
+    head = HEAD.replace("messages:\n", "tickets:\n  - external_id: old-1\n    messages:\n")
+    path = folder / "batch.yaml"
+    path.write_text(head + "".join(lines) + "messages:\n  - {ticket_id: 7, body_text: elsewhere}\n")
+    return path
+
+
+PDF, LARGE = "invoices/12.pdf", "invoices/large.pdf"
+
+
+def texts_of_thread(url: str) -> list[str]:
+    return [message["body_text"] for message in arrived(url) if message["ticket_id"] != 7]
+
+
+def test_a_thread_uploads_its_files_once_and_leaves_in_one_request_with_them(tmp_path: Path) -> None:
+    batch = thread_of(tmp_path, (PDF,), (), (PDF, LARGE))
+    with sandbox(*QUICK) as url:
+        done = run(url, "run", batch, *OPTIONS)
+        assert done.returncode == 0, done.stderr
+        made = requests(url)
+        assert (made["POST /api/upload"], made["POST /api/tickets"]) == (2, 1)
+        assert made["POST /api/tickets/{id}/messages"] == 1, "only the message elsewhere"
+        stored = {item["name"]: {**item, "public": True} for item in uploaded(url)}
+        thread = [message for message in arrived(url) if message["ticket_id"] != 7]
+        carried = [message["attachments"] or [] for message in thread]
+        assert carried == [[stored["12.pdf"]], [], [stored["12.pdf"], stored["large.pdf"]]]
+        again = run(url, "run", batch, *OPTIONS)
+        assert (again.returncode, requests(url)) == (0, made), "nothing is left to do"
+
+
+@pytest.mark.parametrize("fault", ["drop-after@1", "500-before@1", "cut@1"])
+def test_a_thread_whose_upload_is_in_doubt_repeats_the_upload_alone(fault: str, tmp_path: Path) -> None:
+    batch = thread_of(tmp_path, (), (PDF,))
+    with sandbox(*QUICK, "--faults", fault) as url:
+        done = run(url, "run", batch, *OPTIONS, "-j", "1")
+        assert done.returncode == 0, done.stderr
+        made = requests(url)
+        assert (made["POST /api/upload"], made["POST /api/tickets"]) == (2, 1)
+        assert landed_once(url, 3)
+
+
+def test_a_thread_whose_answer_is_lost_is_not_uploaded_for_again(tmp_path: Path) -> None:
+    batch = thread_of(tmp_path, (PDF,), (PDF, LARGE))
+    with sandbox(*QUICK, "--faults", "drop-after@4") as url:
+        done = run(url, "run", batch, *OPTIONS, "-j", "1")
+        assert done.returncode == 0, done.stderr
+        made = requests(url)
+        assert (made["POST /api/upload"], made["POST /api/tickets"]) == (2, 1)
+        assert made["GET /api/tickets"] == 2, "once at the start, and once after the answer to the thread was lost"
+        assert landed_once(url, 3)
+        assert texts_of_thread(url) == ["message 0", "message 1"]
+
+
+@pytest.mark.parametrize("on_rejection", ["hold-ticket", "continue"])
+def test_a_new_ticket_is_not_created_without_the_message_whose_file_is_too_large(
+    on_rejection: str, tmp_path: Path
+) -> None:
+    batch = thread_of(tmp_path, (PDF,), (LARGE,), ())
+    (tmp_path / LARGE).write_bytes(b"x" * 5001)
+    with sandbox(*QUICK, "--upload-limit", "5000") as url:
+        for uploads in (2, 2):  # in the second run nothing is new, and nothing is uploaded
+            done = run(url, "run", batch, *OPTIONS, "--on-rejection", on_rejection)
+            answer = answer_of(done)
+            assert (done.returncode, answer["created"], answer["rejected"], answer["held_back"]) == (1, 1, 1, 2)
+            assert (texts_of_thread(url), requests(url)["POST /api/upload"]) == ([], uploads)
+            planned = json.loads(run(url, "plan", batch, "--format", "json").stdout)
+            assert (planned["to_do"], planned["requests"]) == (0, 0)
+        (tmp_path / LARGE).write_bytes(b"x" * 5000)
+        planned = json.loads(run(url, "plan", batch, "--format", "json").stdout)
+        mended = run(url, "run", batch, *OPTIONS)
+        assert (mended.returncode, answer_of(mended)["created"]) == (0, 4), mended.stderr
+        assert planned["requests"] == answer_of(mended)["requests"]
+        assert texts_of_thread(url) == ["message 0", "message 1", "message 2"]
+        assert requests(url)["POST /api/tickets"] == 1
+
+
 def test_a_file_that_was_changed_after_its_message_was_created_counts_as_an_edit(tmp_path: Path) -> None:
     batch = batch_of(tmp_path, f"key: k-1, {entry(1, 'invoices/12.pdf')}")
     invoice = tmp_path / "invoices" / "12.pdf"

@@ -16,7 +16,7 @@ import pytest
 
 from bulkmsg.batch import BatchOptions
 from bulkmsg.errors import UsageError
-from bulkmsg.message import Mode
+from bulkmsg.message import Mode, canonical
 from bulkmsg.validation.survey import BatchFile, messages, survey
 
 CASES = Path(__file__).resolve().parents[1] / "cases"
@@ -102,5 +102,5 @@ def test_broken_batches_give_findings_and_never_an_exception(share: int, tmp_pat
             assert len(sent) == seen.messages
             assert len({message.key for message in sent}) == len(sent)
             for message in sent:
-                assert message.payload
+                assert canonical(message.body)
     assert 0 < valid < VOLUME // 4

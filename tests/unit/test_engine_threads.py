@@ -284,6 +284,18 @@ def test_where_rejections_are_passed_over_what_follows_a_refused_thread_has_no_t
     assert case.helpdesk.landed == []
 
 
+@pytest.mark.parametrize("choice", OnRejection)
+def test_a_new_ticket_is_not_created_without_one_of_its_messages_whatever_a_rejection_means(
+    choice: OnRejection,
+) -> None:
+    """An earlier run could not upload the file of the second one."""
+    items, journal = thread(1, 3), FakeJournal()
+    journal.states[items[1].key] = Standing(State.REJECTED, items[1].content, status=413)
+    case = play(Case(FakeHelpdesk(), items, journal=journal, on_rejection=choice).run())
+    assert case.states() == {State.HELD_BACK: 2, State.REJECTED: 1}
+    assert case.helpdesk.calls == []
+
+
 # -- running again -------------------------------------------------------------------------------------------------
 
 

@@ -80,7 +80,7 @@ def test_a_file_whose_name_is_no_text_still_has_a_name(folder: Folder) -> None:
     seen = survey(batch, now=NOW)
     assert seen.valid
     [message] = messages(batch, seen, "acme", NOW)
-    assert message.payload
+    assert message.body["body_text"] == "x"
 
 
 @pytest.mark.parametrize(

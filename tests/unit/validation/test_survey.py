@@ -15,7 +15,7 @@ import pytest
 from bulkmsg.batch import BatchOptions
 from bulkmsg.diagnostic import Severity
 from bulkmsg.errors import InvalidBatch
-from bulkmsg.message import Kind, Message
+from bulkmsg.message import Kind, Message, canonical
 from bulkmsg.validation.findings import Findings
 from bulkmsg.validation.hashes import HashBag
 from bulkmsg.validation.survey import WINDOW, BatchFile, messages, survey
@@ -267,14 +267,14 @@ def test_the_batch_itself_is_gone(folder: Folder) -> None:
 def test_time_passing_between_readings_changes_nothing(folder: Folder) -> None:
     batch = folder.batch(rows(3), "rows.csv")
     seen = survey(batch, now=NOW)
-    assert [one.payload for one in messages(batch, seen, "acme", NOW)] == [
-        one.payload for one in messages(batch, seen, "acme")
+    assert [canonical(one.body) for one in messages(batch, seen, "acme", NOW)] == [
+        canonical(one.body) for one in messages(batch, seen, "acme")
     ]
 
 
 def test_a_packed_batch_reads_like_a_plain_one(folder: Folder) -> None:
-    plain = [message.payload for message in folder.messages(rows(5), "rows.csv")]
-    assert [message.payload for message in folder.messages(gzip.compress(rows(5).encode()), "rows.csv.gz")] == plain
+    plain = [message.body for message in folder.messages(rows(5), "rows.csv")]
+    assert [message.body for message in folder.messages(gzip.compress(rows(5).encode()), "rows.csv.gz")] == plain
 
 
 def test_a_content_key_is_the_same_in_every_format_and_place(folder: Folder) -> None:
