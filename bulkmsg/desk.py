@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Coroutine, Generator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from bulkmsg.deadline import Deadline
 from bulkmsg.errors import ExitCode
 from bulkmsg.events import Event, Name
+from bulkmsg.gorgias import wire
 from bulkmsg.looking import Look, Pause, ReadingStep, Refusal, Sight, find_messages
 from bulkmsg.meeting import Meeting
 from bulkmsg.outcome import Standing
@@ -157,17 +158,58 @@ class Desk:
         """
         loop = asyncio.get_running_loop()
         async with self._turn:
-            await self._wait_for_access(loop)
-            await self._wait_for_turn(loop)
-            await self._wait_for_access(loop)  # the turn may have been long in coming
-            if self.halt is not None:
-                raise Stopped
-            access = self.renewal.number if self.renewal else 0
+            await self._wait_to_leave(loop)
+            if request.method != "GET":
+                await self._wait_until_reached(loop)
             if before is not None:
                 before()
-            token = self.pacer.start(loop.time())
-            self.breaker.begin()
-            self.in_flight += 1
+            leaving = self._leave(loop)
+        return await self._exchange(request, leaving, self.breaker.good)
+
+    async def _wait_to_leave(self, loop: asyncio.AbstractEventLoop) -> None:
+        await self._wait_for_access(loop)
+        await self._wait_for_turn(loop)
+        await self._wait_for_access(loop)  # the turn may have been long in coming
+        if self.halt is not None:
+            raise Stopped
+
+    async def _wait_until_reached(self, loop: asyncio.AbstractEventLoop) -> None:
+        """In an outage a small question goes ahead of what creates something, which would be in doubt if it got lost.
+        Once it is answered one request is tried: that others fail may be all that is wrong."""
+        while self.breaker.is_open:
+            question = self._exchange(wire.get_account(), self._leave(loop), self.breaker.reached)
+            reply = await self._unless_stopped(question)
+            await self._wait_to_leave(loop)
+            if _is_sensible(reply):
+                return
+
+    async def _unless_stopped(self, question: Coroutine[Any, Any, Reply]) -> Reply:
+        """The answer to what may be given up at any time.
+
+        Raises:
+            Stopped: the run is stopping.
+        """
+        asking, stopping = asyncio.ensure_future(question), asyncio.ensure_future(self._stopping.wait())
+        try:
+            await asyncio.wait({asking, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if asking.done():
+                return asking.result()
+            raise Stopped
+        finally:
+            asking.cancel()
+            stopping.cancel()
+            await asyncio.gather(asking, stopping, return_exceptions=True)
+
+    def _leave(self, loop: asyncio.AbstractEventLoop) -> tuple[int, int]:
+        """A request leaves: with which access token, and as what the pacer knows it."""
+        self.breaker.begin()
+        self.in_flight += 1
+        return self.renewal.number if self.renewal else 0, self.pacer.start(loop.time())
+
+    async def _exchange(self, request: Request, leaving: tuple[int, int], good: Callable[[], None]) -> Reply:
+        """What comes back; `good` is told where that is a sensible answer."""
+        loop = asyncio.get_running_loop()
+        access, token = leaving
         try:
             reply = await self.helpdesk.call(request)
         except BaseException:
@@ -176,7 +218,7 @@ class Desk:
         finally:
             self.in_flight -= 1
             self._changed.set()
-        self._learn(token, reply, loop.time())
+        self._learn(token, reply, loop.time(), good)
         return self._judge_access(access, reply)
 
     async def _wait_for_access(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -237,7 +279,7 @@ class Desk:
         else:
             self.waiting = ""
 
-    def _learn(self, token: int, reply: Reply, now: float) -> None:
+    def _learn(self, token: int, reply: Reply, now: float, good: Callable[[], None]) -> None:
         self.requests += 1
         self.recent.append(now)
         if reply.contact is Contact.ANSWERED:
@@ -253,8 +295,8 @@ class Desk:
             self.pacer.answered(token, now, reply.used, reply.limit)
         else:
             self.pacer.lost(token, now)
-        if reply.contact is Contact.ANSWERED and reply.status < 500:
-            self.breaker.good()
+        if _is_sensible(reply):
+            good()
         else:
             self._note_silence(now, reply.reason)
 
@@ -268,6 +310,10 @@ class Desk:
         """Requests a second over the last 20 seconds."""
         times = [time for time in self.recent if time > now - 20.0]
         return len(times) / max(1.0, now - times[0]) if times else 0.0
+
+
+def _is_sensible(reply: Reply) -> bool:
+    return reply.contact is Contact.ANSWERED and reply.status < 500
 
 
 def refusal(status: int, error: str) -> Halt:

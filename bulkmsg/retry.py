@@ -186,6 +186,10 @@ class Breaker:
         """A request leaves; in an outage it is the one probe."""
         self._probing = self.is_open
 
+    def reached(self) -> None:
+        """A question that creates nothing was answered sensibly: the next request is the probe of the rest."""
+        self._probing = False
+
     def good(self) -> None:
         """The helpdesk answered sensibly."""
         self.failures, self._since, self._probing = 0, None, False

@@ -123,6 +123,8 @@ class FakeHelpdesk:
             shown = {item.ticket: None for item in self.landed if item.ticket_external_id == wanted}
             found = [{"id": each, "external_id": wanted} for each in shown if self._is_shown(each, now)]
             return _json(200, {"data": found, "meta": {}})
+        if request.path == "/api/account":
+            return _json(200, {"domain": "acme", "status": {"status": "active"}})
         return _json(200, {"id": int(request.path.rsplit("/", 1)[1]), "messages": []})
 
     def _is_shown(self, ticket: int, now: float) -> bool:
