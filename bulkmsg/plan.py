@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime
 from enum import Enum
 from functools import lru_cache
 
@@ -13,6 +14,7 @@ from bulkmsg.outcome import Standing, State
 from bulkmsg.pacing import Pacer
 from bulkmsg.ports import KnownTicket
 from bulkmsg.settings import API_KEY_RATE, OAUTH_RATE, Rate
+from bulkmsg.share import ALL, Share, seconds_under
 
 # What every visit to the helpdesk asks first: the account and the user whom the credentials belong to.
 PREFLIGHT_REQUESTS = 2
@@ -132,6 +134,7 @@ class Plan:
         preflight, lost_log, uploads: requests for these, as `Costs` has them.
         left: what earlier runs left to do; None for a first run. All other numbers are of the whole batch.
         settle: seconds that a run waits before it looks for what is in doubt.
+        share: the part of the limit that is ours, from the moment `begun` on, which counts for a timetable.
     """
 
     batch: str
@@ -150,6 +153,8 @@ class Plan:
     uploads: int = 0
     left: Left | None = None
     settle: float = 0.0
+    share: Share = ALL
+    begun: datetime = datetime(2000, 1, 1, tzinfo=UTC)
 
     @property
     def to_do(self) -> int:
@@ -187,7 +192,7 @@ class Plan:
     def seconds_at(self, rate: Rate) -> float:
         """How long it would take at another rate."""
         waits = self.settle if self.left is not None and self.left.to_settle else 0.0
-        return max(seconds_for(self.requests, rate), waits)
+        return max(seconds_for(self.requests, rate, self.share, self.begun), waits)
 
     def faster(self) -> Iterator[tuple[str, Rate, float]]:
         """Credentials and accounts with a higher limit: in words, as a rate, and how long it would take there."""
@@ -205,9 +210,17 @@ LIMITS = {
 }
 
 
-def seconds_for(requests: int, rate: Rate) -> float:
-    """How long it takes until the last of so many requests has started: a burst, then the mean rate."""
-    return max(0.0, (requests - burst(rate)) / rate.per_second)
+def seconds_for(requests: int, rate: Rate, share: Share = ALL, begun: datetime | None = None) -> float:
+    """How long it takes until the last of so many requests has started: a burst, then the mean rate.
+
+    Args:
+        share: the part of them that is ours.
+        begun: the moment of the first one, which a timetable asks for; with a zone.
+    """
+    if share == ALL or begun is None:
+        return max(0.0, (requests - burst(rate)) / rate.per_second)
+    kept_free = max(0.0, rate.limit * share.at(begun) - burst(rate))
+    return seconds_under(requests + kept_free, rate, share, begun)
 
 
 def seconds_left(requests: int, rate: Rate, used: float = math.inf) -> float:

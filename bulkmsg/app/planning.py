@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 from bulkmsg.app.history import History
@@ -13,6 +14,7 @@ from bulkmsg.errors import BulkmsgError
 from bulkmsg.plan import Left, Plan
 from bulkmsg.review import Review, review
 from bulkmsg.settings import API_KEY_RATE, SANDBOX_ACCOUNT, Rate
+from bulkmsg.share import Share
 from bulkmsg.stopping import OnRejection
 from bulkmsg.validation.survey import BatchFile, Survey, messages, survey
 
@@ -56,6 +58,10 @@ class Planned:
     survey: Survey
     before: Review | None = None
     trouble: str = ""
+
+    def under(self, share: Share, begun: datetime) -> Planned:
+        """The same where a part of the limit is ours, for a run that begins at a moment."""
+        return replace(self, plan=replace(self.plan, share=share, begun=begun))
 
 
 def plan(

@@ -19,6 +19,7 @@ from bulkmsg.cli.options import (
     batch_options,
     format_option,
     option,
+    share_option,
     take_batch,
     timeout_option,
     update_tickets_option,
@@ -26,6 +27,7 @@ from bulkmsg.cli.options import (
 from bulkmsg.cli.terminal import Terminal
 from bulkmsg.errors import ExitCode, Refused, UsageError
 from bulkmsg.settings import API_KEY_RATE, Rate
+from bulkmsg.share import Share
 
 if TYPE_CHECKING:
     from bulkmsg.app.inspect import Shown
@@ -38,6 +40,7 @@ class PlanArgs:
     batch: BatchArgs
     format: str
     rate: Rate | None
+    share: Share
     show: str | None = None
     online: bool = False
     timeout: float = 60.0
@@ -54,6 +57,7 @@ class PlanArgs:
 @format_option("text", "json")
 @option("--show", metavar="KEY|N", help="Print the message with this key, or the first N, as they would be sent.")
 @option("--rate", type=RATE, metavar="40/20s", help="Reckon the time with this many requests per time.")
+@share_option
 @attachments_option
 @update_tickets_option
 @option(
@@ -96,7 +100,8 @@ def plan(args: PlanArgs, terminal: Terminal) -> ExitCode:
         _show(inspect.show(batch, seen, args.show, _account(args, seen)), args.format, terminal)
         return ExitCode.OK
     asked = planning.Asked(update_tickets=args.update_tickets)
-    planned = planning.plan(batch, args.rate, whose(args.batch), asked, usual_rate)
+    reckoned = planning.plan(batch, args.rate, whose(args.batch), asked, usual_rate)
+    planned = reckoned.under(args.share, datetime.now().astimezone())
     if credentials is not None:
         from bulkmsg.cli.planning_online import plan_online
 

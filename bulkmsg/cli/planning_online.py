@@ -42,7 +42,7 @@ def plan_online(
     if args.format == "text":
         answer_plan(planned, args.format, terminal)
         tell_warnings(args.batch, batch, planned.survey, terminal)
-    time = about(spoken_duration(seconds_for(online.requests, planned.plan.rate)))
+    time = about(spoken_duration(seconds_for(online.requests, planned.plan.rate, args.share, planned.plan.begun)))
     terminal.say(f"asking the account {online.account}: {count(online.requests, 'request')}, {time}; nothing is sent")
     looked = online.look()
     if args.format == "json":
@@ -65,6 +65,7 @@ def _options(args: PlanArgs, credentials: Credentials) -> RunOptions:
         base_url=base_url,
         credentials=credentials,
         rate=args.rate,
+        share=args.share,
         timeout=args.timeout,
     )
 

@@ -36,7 +36,6 @@ from bulkmsg.reports.text import Trouble
 from bulkmsg.reports.words import count, people, rate_words, standing, visible
 from bulkmsg.sample import First, Sample, Selection
 from bulkmsg.settings import Credentials, InDoubt, check_base_url
-from bulkmsg.share import ALL, seconds_under
 from bulkmsg.stopping import USUAL_ERRORS, OnRejection
 from bulkmsg.validation.survey import BatchFile, Survey
 
@@ -109,7 +108,7 @@ def _dry_run(args: RunArgs, terminal: Terminal) -> ExitCode:
         raise UsageError("--dry-run opens no connection, and --rebuild-log needs one", hint)
     batch = args.batch.file()
     asked = planning.Asked(args.update_tickets, args.retry_rejected, OnRejection(args.on_rejection))
-    planned = planning.plan(batch, args.rate, whose(args.batch), asked, usual_rate)
+    planned = planning.plan(batch, args.rate, whose(args.batch), asked, usual_rate).under(args.share, utc_now())
     answer_plan(planned, args.format, terminal)
     tell_warnings(args.batch, batch, planned.survey, terminal)
     if picked := _picked(args):
@@ -221,12 +220,8 @@ def _announce(args: RunArgs, prepared: Prepared, terminal: Terminal) -> None:
         looks = f", {found.to_settle:,} of them in doubt and looked for first" if found.to_settle else ""
         rate = prepared.plan.rate
         number = found.to_send + found.to_settle
-        all_ours = args.share == ALL
-        requests, now = found.requests, utc_now()
-        seconds = seconds_for(requests, rate) if all_ours else seconds_under(requests, rate, args.share, now)
-        part = "" if all_ours else f", of which our share is {args.share}"
-        time = text.about(spoken_duration(seconds))
-        terminal.say(f"to do: {count(number, 'message')}{looks}; {time} at {rate_words(rate)}{part}")
+        time = text.about(spoken_duration(seconds_for(found.requests, rate, args.share, utc_now())))
+        terminal.say(f"to do: {count(number, 'message')}{looks}; {time} at {rate_words(rate)}{text.part(args.share)}")
         terminal.say(*_attached(prepared.survey))
     if found.changed_tickets:
         differ = count(found.changed_tickets, "ticket differs", "tickets differ")

@@ -9,6 +9,7 @@ from bulkmsg.message import Mode
 from bulkmsg.outcome import State
 from bulkmsg.plan import Costs, Plan
 from bulkmsg.reports.words import count, listing, people, rate_words, shortened, standing, visible
+from bulkmsg.share import ALL, Share
 from bulkmsg.source import Json
 
 _TYPE_WORDS = {"incoming": ("incoming", ""), "outgoing": ("outgoing", ""), "internal-note": ("internal note", "s")}
@@ -72,7 +73,7 @@ def plan(
         spoken: a duration in words. until: when it would end if it began now.
         before: how many messages stand where by the progress log; empty for a first run.
     """
-    time = f"{about(spoken(planned.seconds))} at {rate_words(planned.rate)}"
+    time = f"{about(spoken(planned.seconds))} at {rate_words(planned.rate)}{part(planned.share)}"
     rows = {
         "messages": f"{planned.messages:,}: {by_type(planned.by_type)}",
         "tickets": _tickets(planned),
@@ -84,6 +85,11 @@ def plan(
     }
     head = f"{visible(planned.batch)} ({planned.mode} mode)"
     return "\n".join([head, *(f"  {name:<9} {value}" for name, value in rows.items() if value)])
+
+
+def part(share: Share) -> str:
+    """That not all of the limit is ours, empty where it is."""
+    return "" if share == ALL else f", of which our share is {share}"
 
 
 def _tickets(planned: Plan) -> str:

@@ -156,6 +156,16 @@ def test_a_plan_counts_only_what_the_progress_log_leaves_to_do(tmp_path: Path) -
     assert "before    15 created; 45 messages to do" in said.stdout
 
 
+def test_a_plan_under_a_share_takes_its_time_and_says_why(good: Path) -> None:
+    whole, half = (
+        json.loads(run(None, "plan", good, "--format", "json", "--rate", "2/20s", *more).stdout)["seconds"]
+        for more in ((), ("--share", "50%"))
+    )
+    assert half > 1.9 * whole > 0
+    for words in (("plan", good), ("run", good, "--dry-run")):
+        assert "of which our share is 50%" in run(None, *words, "--share", "50%").stdout
+
+
 def test_a_plan_says_so_where_the_progress_log_tells_nothing(tmp_path: Path) -> None:
     batch = history_batch(tmp_path, 4, 4)
     log_of(batch).write_text("no log at all\n")

@@ -22,6 +22,7 @@ from bulkmsg.pacing import Pacer
 from bulkmsg.ports import Contact, Reply, RetryVerdict, Silence
 from bulkmsg.retry import Breaker
 from bulkmsg.settings import InDoubt, Rate
+from bulkmsg.share import Share
 from bulkmsg.stopping import ErrorLimit, ErrorTally, OnRejection
 from tests.fakes import (
     FakeHelpdesk,
@@ -60,6 +61,7 @@ class Case:
         self.ends: Callable[[float], tuple[Deadline, ...]] = options.pop("ends", lambda now: ())
         self.looked: bool = options.pop("looked", False)
         self.update_tickets: bool = options.pop("update_tickets", False)
+        self.share: Share | None = options.pop("share", None)
         self.sink = Silence()
         self.halt: Halt | None = None
         self.seconds = 0.0
@@ -71,7 +73,7 @@ class Case:
         for item in self.messages:
             state = self.journal.standing(item.key).state
             tally.counts[State.IN_DOUBT if state is State.INTENDED else state] += 1
-        self.desk = Desk(self.helpdesk, Pacer(self.rate), Breaker(), self.sink, self.concurrency)
+        self.desk = Desk(self.helpdesk, Pacer(self.rate), Breaker(), self.sink, self.concurrency, share=self.share)
         self.desk.keep(self.ends(asyncio.get_running_loop().time()))
         self.engine = Engine(
             self.desk,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from itertools import pairwise
 from random import Random
 
@@ -13,6 +14,7 @@ from bulkmsg.events import RunView
 from bulkmsg.plan import LIMITS, Costs, Left, Plan, burst, seconds_for, seconds_left
 from bulkmsg.ports import Reply, Request
 from bulkmsg.settings import API_KEY_RATE, Rate
+from bulkmsg.share import parse_share
 from tests.accounts import Leaky
 from tests.fakes import FakeHelpdesk, message
 from tests.unit.test_engine import Case
@@ -118,3 +120,23 @@ def test_what_would_be_faster_is_faster() -> None:
     assert [how for how, _, _ in told] == [how for how in LIMITS if how != "with an API key"]
     assert all(seconds < plan.seconds / 1.9 for _, _, seconds in told)
     assert list(history(Rate(80, 10.0)).faster()) == []
+
+
+@pytest.mark.parametrize("text", ["60%", "95%", "5%"])
+def test_a_run_under_a_share_takes_as_long_as_the_law_says(text: str) -> None:
+    rate, share, count = Rate(400, 20.0), parse_share(text), 1200
+    helpdesk = Strict(rate=rate)
+    messages = [message(number, ticket=number % 500 + 1) for number in range(count)]
+    done = run_virtual(Case(helpdesk, messages, rate=rate, concurrency=64, share=share).run())
+    done.assert_exactly_once()
+    assert helpdesk.throttled == 0
+    assert done.seconds == pytest.approx(seconds_for(count, rate, share, datetime.now(UTC)), rel=0.02)
+
+
+def test_a_plan_under_a_timetable_depends_on_when_it_begins() -> None:
+    share = parse_share("08:00-18:00=40%, *=95%, UTC")
+    plan = history(API_KEY_RATE)
+    noon, night = (replace(plan, share=share, begun=datetime(2026, 3, 2, hour, tzinfo=UTC)) for hour in (12, 22))
+    assert noon.seconds == pytest.approx((2006 - 16) / 0.8)
+    assert night.seconds == pytest.approx((2006 - 36) / 1.9)
+    assert [round(noon.seconds / seconds, 1) for _, _, seconds in noon.faster()] == [2.0, 2.0, 4.0]
