@@ -166,6 +166,21 @@ def test_a_plan_under_a_share_takes_its_time_and_says_why(good: Path) -> None:
         assert "of which our share is 50%" in run(None, *words, "--share", "50%").stdout
 
 
+def test_a_plan_of_what_is_left_counts_one_request_for_each_new_ticket(tmp_path: Path) -> None:
+    incoming = "{type: incoming, channel: chat, sender: {email: jane@example.com}, sent_datetime: 2021-03-01T10:00:00Z"
+    lines = ["version: 1", "mode: import", "name: threads", "tickets:"]
+    for name in ("one", "two", "three"):
+        lines += [f"- external_id: {name}", "  subject: Hi", "  messages:"]
+        lines += [f"  - {incoming}, body_text: {name} {number}}}" for number in range(4)]
+    batch = tmp_path / "batch.yaml"
+    batch.write_text("\n".join(lines))
+    with sandbox(*QUICK) as url:
+        done = run(url, "run", batch, *OPTIONS, "--limit", "1")
+        assert done.returncode == 0, done.stderr
+        told = json.loads(run(url, "plan", batch, "--format", "json").stdout)
+    assert (told["to_do"], told["costs"]["messages"]) == (8, 2)
+
+
 def test_a_plan_says_so_where_the_progress_log_tells_nothing(tmp_path: Path) -> None:
     batch = history_batch(tmp_path, 4, 4)
     log_of(batch).write_text("no log at all\n")
