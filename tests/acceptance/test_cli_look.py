@@ -178,7 +178,7 @@ def test_a_plan_of_what_is_left_counts_one_request_for_each_new_ticket(tmp_path:
         done = run(url, "run", batch, *OPTIONS, "--limit", "1")
         assert done.returncode == 0, done.stderr
         told = json.loads(run(url, "plan", batch, "--format", "json").stdout)
-    assert (told["to_do"], told["costs"]["messages"]) == (8, 2)
+    assert (told["to_do"], told["costs"]["new_tickets"]) == (8, 2)
 
 
 def test_a_plan_says_so_where_the_progress_log_tells_nothing(tmp_path: Path) -> None:
