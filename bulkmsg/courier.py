@@ -271,8 +271,9 @@ class Courier:
         try:
             self.journal.retries(tried, step.verdict, step.status, step.reason)
         except LogUnusable:
-            for key in keys:
-                self._count(key, State.IN_DOUBT)  # for the log, and so for the next run, its intent is all there is
+            for message in load.messages:  # for the log, and so for the next run, its intent is all there is
+                if message.key in self._flying:
+                    self._count(message.key, State.IN_DOUBT)
             raise
         for key in keys:
             self._flying.discard(key)
