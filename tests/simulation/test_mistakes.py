@@ -10,7 +10,8 @@ import pytest
 from tests.simulation.mistakes import MISTAKES, planted
 from tests.simulation.play import play
 
-SEEDS = 500
+SEEDS = 3000  # the rarest needs a run that ends between two requests of one thread
+CLEAN = 500  # test_random.py plays many more
 PAGE = Path(__file__).parents[2] / "docs" / "exactly-once.md"
 
 
@@ -25,8 +26,8 @@ def test_the_checker_catches(name: str) -> None:
     assert survived(name) is not None, f"this mistake survives {SEEDS} seeds: {name}"
 
 
-def test_without_a_mistake_the_same_seeds_are_clean() -> None:
-    assert [seed for seed in range(SEEDS) if play(seed).wrong] == []
+def test_without_a_mistake_the_first_seeds_are_clean() -> None:
+    assert [seed for seed in range(CLEAN) if play(seed).wrong] == []
 
 
 def test_the_documentation_lists_the_planted_mistakes() -> None:
