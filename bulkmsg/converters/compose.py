@@ -14,7 +14,7 @@ from bulkmsg.converters.options import Options
 from bulkmsg.converters.texts import is_empty, is_short_lived, one_line, unique
 from bulkmsg.converters.times import Times, utc
 from bulkmsg.converters.words import Address, File, Finding, Note, Person, Placed, Side, Skip, Talk, Turn
-from bulkmsg.message import Kind
+from bulkmsg.message import Kind, short_hash
 from bulkmsg.readers.jsonl_file import MAX_LINE
 from bulkmsg.source import Json
 from bulkmsg.validation.values import is_address, too_many_bytes
@@ -23,6 +23,7 @@ _SUBJECT = 998  # characters (Gorgias changelog, "Limit ticket subject length")
 _TAG = 256
 _EXTERNAL_ID = 255
 _ATTACHMENTS = 500
+_LOCAL = 40  # of an id in a stand-in's address
 _LINE = MAX_LINE - (1 << 20)  # bytes; the rest is for the ticket itself
 _PLACEHOLDER_DOMAIN = "missing.invalid"  # a name that never resolves (RFC 2606)
 
@@ -163,7 +164,10 @@ class _Composer:
         if self.options.attachments == "drop":
             self._note(turn, Note("attachment-dropped", "an attachment was left out, as --attachments drop says"))
             return []
-        return [made for each in _each_once(turn.attachments)[:_ATTACHMENTS] if (made := self._attachment(turn, each))]
+        files = _each_once(turn.attachments)
+        if len(files) > _ATTACHMENTS:
+            self._note(turn, Note("attachment-dropped", f"attachments beyond the first {_ATTACHMENTS} were left out"))
+        return [made for each in files[:_ATTACHMENTS] if (made := self._attachment(turn, each))]
 
     def _attachment(self, turn: Turn, file: File) -> dict[str, Json]:
         if file.path and self.options.anonymise:
@@ -217,7 +221,7 @@ class _Composer:
         policy = self.options.missing_email
         if policy == "placeholder":
             self.result.notes.append((Note("placeholder", "a person without an address got a stand-in"), "", 0))
-            return f"{self.options.source}-{_local(person.id)}@{_PLACEHOLDER_DOMAIN}"
+            return f"{self.options.source}-{_local(person.id or 'unknown')}@{_PLACEHOLDER_DOMAIN}"
         if policy == "skip":
             raise _Out(Skip("the person has no e-mail address (--missing-email skip)"))
         hint = "say what to do: --missing-email skip leaves such messages out, placeholder writes a stand-in address"
@@ -414,13 +418,14 @@ def _tags(names: Sequence[str]) -> list[str]:
 
 
 def _local(id: str) -> str:
-    """An id as the first half of an address."""
-    return "".join(char if char.isascii() and (char.isalnum() or char in "._-") else "-" for char in id) or "unknown"
+    """An id as the first half of an address; one that cannot stand there whole ends in its hash, and stays unique."""
+    cleaned = "".join(char if char.isascii() and (char.isalnum() or char in "._-") else "-" for char in id)
+    return cleaned if cleaned == id and len(id) <= _LOCAL else f"{cleaned[:_LOCAL]}-{short_hash(id.encode())}"
 
 
 def _put_author(bodies: dict[str, Json], author: str) -> None:
+    """The line stays out where the body would grow too large for it; `meta` names the author all the same."""
     line = f"Originally written by {author}"
-    if "body_text" in bodies:
-        bodies["body_text"] = f"{line}\n\n{bodies['body_text']}"
-    if "body_html" in bodies:
-        bodies["body_html"] = f"<p>{html.escape(line)}</p>{bodies['body_html']}"
+    for name, first in (("body_text", f"{line}\n\n"), ("body_html", f"<p>{html.escape(line)}</p>")):
+        if name in bodies and not too_many_bytes(lined := f"{first}{bodies[name]}"):
+            bodies[name] = lined

@@ -53,6 +53,14 @@ def time_text(value: Json) -> str:
     return f"{read:%Y-%m-%dT%H:%M:%S}{fraction}Z"
 
 
+def flag(value: Json) -> bool | None:
+    """Yes or no, also where a dump writes 1 or "true"; None for what is neither. A private note depends on it."""
+    if isinstance(value, bool):
+        return value
+    word = str(value).strip().lower() if isinstance(value, int | str) else ""
+    return True if word in ("true", "1") else False if word in ("false", "0") else None
+
+
 def one_line(text: Json) -> str:
     """A text without control characters and line breaks, for subjects and names."""
     return _BLANKS.sub(" ", _CONTROLS.sub(" ", text)).strip() if isinstance(text, str) else ""

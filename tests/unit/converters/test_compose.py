@@ -14,6 +14,7 @@ from bulkmsg.converters.times import Times, utc
 from bulkmsg.converters.words import File, Finding, Person, Side, Skip, Talk, Turn
 from bulkmsg.errors import UsageError
 from bulkmsg.message import Kind
+from bulkmsg.validation.values import BODY_BYTES, is_address
 
 JANE = Person("1", Side.CUSTOMER, "jane@example.com", "Jane Doe")
 ANNA = Person("2", Side.STAFF, "anna@acme.example", "Anna Agent")
@@ -114,6 +115,22 @@ def test_the_author_line_stands_in_both_bodies_and_is_escaped() -> None:
     assert message["meta"]["original_author"] == "Anna <b>"
 
 
+def test_a_body_that_has_no_room_for_the_author_line_stays_as_it_is() -> None:
+    options = replace(PLAIN, default_agent="desk@acme.example", author_line=True)
+    body = "x" * BODY_BYTES
+    (message,) = messages(composed(turn(kind=Kind.OUTGOING, author=ANNA, text=body), options=options))
+    assert (message["body_text"], message["meta"]["original_author"]) == (body, "Anna Agent")
+
+
+@pytest.mark.parametrize("ids", [("a b", "a-b"), ("日本", "中国"), ("1" * 300, "1" * 301)])
+def test_stand_in_addresses_of_different_people_are_different_and_can_be_addresses(ids: tuple[str, str]) -> None:
+    options = replace(PLAIN, missing_email="placeholder")
+    turns = (turn(str(number), author=Person(id, Side.CUSTOMER)) for number, id in enumerate(ids))
+    first, second = (each["sender"]["email"] for each in messages(composed(*turns, options=options)))
+    assert first != second
+    assert is_address(first) and is_address(second) and max(map(len, (first, second))) < 100
+
+
 def test_the_default_agent_herself_is_not_stood_in_for() -> None:
     options = replace(PLAIN, default_agent="Anna@acme.example")
     (message,) = messages(composed(turn(kind=Kind.OUTGOING, author=ANNA), options=options))
@@ -124,6 +141,12 @@ def test_names_of_customers_are_written_only_when_asked() -> None:
     assert messages(composed(turn()))[0]["sender"] == {"email": "jane@example.com"}
     named = messages(composed(turn(), options=replace(PLAIN, person_names=True)))[0]["sender"]
     assert named == {"email": "jane@example.com", "name": "Jane Doe"}
+
+
+def test_attachments_beyond_what_a_message_holds_are_told() -> None:
+    found = composed(turn(attachments=tuple(File(f"https://x.example/{n}", "a") for n in range(501))))
+    assert len(messages(found)[0]["attachments"]) == 500
+    assert [note.code for note, _, _ in found.notes] == ["attachment-dropped"]
 
 
 def test_attachments_are_kept_once_dropped_or_told() -> None:
@@ -269,3 +292,15 @@ def test_stand_ins_of_html_keep_tags_and_drop_what_attributes_say() -> None:
     (message,) = anonymise.anonymised(ticket)["messages"]
     assert message["external_id"] == "desk-1" and "jane" not in message["body_html"].lower()
     assert message["body_html"].startswith("<a>") and message["body_html"].count("&nbsp;<b>") == 1
+
+
+@pytest.mark.parametrize(
+    ("values", "meant"),
+    [
+        ((True, 1, "1", "true", "True "), True),
+        ((False, 0, "0", "false", "FALSE"), False),
+        ((None, "", "no word", 2, 1.0, [], {}), None),
+    ],
+)
+def test_a_flag_is_read_from_whatever_dumps_write(values: tuple[Any, ...], meant: bool | None) -> None:
+    assert [texts.flag(each) for each in values] == [meant] * len(values)
