@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from bulkmsg.converters import zendesk_pages
-from bulkmsg.converters.texts import addresses, id_text, items, mapping, one_line, text, time_text, unique
+from bulkmsg.converters.texts import addresses, flag, id_text, items, mapping, one_line, text, time_text, unique
 from bulkmsg.converters.words import (
     About,
     Address,
@@ -203,7 +203,7 @@ class _Ticket:
             subject=self._subject(),
             status=text(facts.get("status")),
             priority=_PRIORITIES.get(text(facts.get("priority")), ""),
-            tags=tuple(tag for tag in facts.get("tags") or () if isinstance(tag, str)),
+            tags=_tags(facts.get("tags")),
             customer=self._customer(),
             assignee=self._assignee(),
             fields=_fields(facts),
@@ -233,7 +233,7 @@ class _Ticket:
             return None
         for piece in self.thread.pieces:
             author = self.people.get(id_text(piece.value.get("author_id")))
-            if author is not None and author.side is Side.CUSTOMER and piece.value.get("public") is not False:
+            if author is not None and author.side is Side.CUSTOMER and flag(piece.value.get("public")) is not False:
                 return author
         return None
 
@@ -245,8 +245,13 @@ class _Ticket:
         found = addresses(self.facts.get("recipient"))
         if not found:
             to = mapping(mapping(mapping(self.facts.get("via")).get("source")).get("to"))
-            found = addresses(to.get("address"))
+            # Of a ticket that an agent opened the other end is the customer.
+            found = tuple(each for each in addresses(to.get("address")) if each.address.lower() != self._own_address())
         return found[0] if found else None
+
+    def _own_address(self) -> str:
+        person = self.people.get(self.requester)
+        return person.email.lower() if person else ""
 
     # A comment.
 
@@ -255,9 +260,12 @@ class _Ticket:
         if value.get("_privacy"):
             return Placed(Skip("event CommentPrivacyChange"), piece.file, piece.line)
         id = id_text(value.get("author_id"))
-        kind = self._kind(id, self.privacy.get(piece.id, value.get("public")))
+        kind = self._kind(id, self.privacy.get(piece.id, flag(value.get("public"))))
         if isinstance(kind, Finding | Skip):
             return Placed(kind, piece.file, piece.line)
+        flags = tuple(_flags(value))
+        if kind is Kind.OUTGOING and "merge-notice" in flags:
+            kind = Kind.INTERNAL_NOTE  # the helpdesk's own words, no answer to anybody
         author = self._author(id, kind, value)
         channel = self._channel(value)
         turn = Turn(
@@ -271,12 +279,12 @@ class _Ticket:
             text=text(value.get("body")),
             channel=channel,
             attachments=tuple(_files(value)),
-            flags=tuple(_flags(value)),
+            flags=flags,
             notes=tuple(self._notes(author, kind, value)),
         )
         return self._on_the_wire(turn, value)
 
-    def _kind(self, id: str, public: Json) -> Kind | Finding | Skip:
+    def _kind(self, id: str, public: bool | None) -> Kind | Finding | Skip:
         """The type, by who wrote it (in this order: private, the person's role, the requester)."""
         if public is False:
             return Kind.INTERNAL_NOTE
@@ -353,7 +361,7 @@ class _Ticket:
                 Skip("a ticket whose comments are not in the export (--descriptions)"), facts.file, facts.line
             )
         submitter = id_text(self.facts.get("submitter_id")) or self.requester
-        kind = self._kind(submitter, self.facts.get("is_public"))
+        kind = self._kind(submitter, flag(self.facts.get("is_public")))
         if isinstance(kind, Finding | Skip):
             return Placed(kind, facts.file, facts.line)
         turn = Turn(
@@ -381,13 +389,14 @@ def _person(value: dict[str, Json]) -> Person | Finding:
     return Person(id_text(value.get("id")), side, text(value.get("email")).strip(), name)
 
 
-def _privacy(pieces: Iterable[Stored]) -> dict[str, Json]:
+def _privacy(pieces: Iterable[Stored]) -> dict[str, bool]:
     """Whether comments were made private or public later: the last word of each."""
     changes = sorted(
         (piece for piece in pieces if piece.value.get("_privacy")),
         key=lambda piece: text(piece.value.get("created_at")),
     )
-    return {id_text(piece.value.get("comment_id")): piece.value.get("public") for piece in changes}
+    last = ((id_text(piece.value.get("comment_id")), flag(piece.value.get("public"))) for piece in changes)
+    return {id: public for id, public in last if public is not None}
 
 
 def _channel_word(value: dict[str, Json]) -> str:
@@ -402,6 +411,10 @@ def _flags(value: dict[str, Json]) -> Iterator[str]:
         yield "merge-notice"
     if via in ("rule", "system"):
         yield "automation"
+
+
+def _tags(value: Json) -> tuple[str, ...]:
+    return tuple(tag for tag in value if isinstance(tag, str)) if isinstance(value, list) else ()
 
 
 def _files(value: dict[str, Json]) -> Iterator[File]:

@@ -488,6 +488,13 @@ def test_outgoing_goes_from_the_tickets_support_address_to_the_requester(tmp_pat
     assert message["receiver"] == {"email": "jane@example.com"}
 
 
+def test_the_customer_of_a_ticket_that_an_agent_opened_is_never_the_mailbox(tmp_path: Path) -> None:
+    via = {"channel": "web", "source": {"from": {}, "to": {"address": "Jane@Example.com", "name": "Jane"}}}
+    found = convert("zendesk", whole(comment(1, ANNA), recipient=None, via=via), tmp_path, mailbox="own@acme.example")
+    ends = found.message()["source"]
+    assert (ends["from"], ends["to"]) == ({"address": "own@acme.example"}, [{"address": "jane@example.com"}])
+
+
 def test_without_a_recipient_the_mailbox_stands_in_and_without_that_it_is_a_finding(tmp_path: Path) -> None:
     files = {
         "t.json": [ticket(recipient=None, comments=[comment(1, ANNA), comment(2, ANNA, public=False)])],
@@ -578,6 +585,14 @@ def test_a_merge_is_known_by_its_channel_too(via: Json, tmp_path: Path) -> None:
     assert run(tmp_path, comment(1, ANNA, via=via)).message()["meta"]["flags"] == ["merge-notice"]
 
 
+@pytest.mark.parametrize(
+    "more", [{"body": "Requests #12, #13 were closed and merged into this request."}, {"via": {"channel": 19}}]
+)
+def test_a_public_merge_notice_is_kept_as_a_note(more: Json, tmp_path: Path) -> None:
+    found = run(tmp_path, comment(1, ANNA, **more))
+    assert (found.types, found.message()["meta"]["flags"]) == (["internal-note"], ["merge-notice"])
+
+
 @pytest.mark.parametrize("via", [{"channel": "rule"}, {"channel": 8}])
 def test_comments_by_triggers_are_flagged(via: Json, tmp_path: Path) -> None:
     assert run(tmp_path, comment(1, ANNA, via=via)).message()["meta"]["flags"] == ["automation"]
@@ -618,3 +633,22 @@ def test_comments_without_their_ticket_are_still_converted(tmp_path: Path) -> No
     found = convert("zendesk", {"7.json": [comment(1), comment(2, ANNA)], "u.json": USERS}, tmp_path)
     assert found.types == ["incoming", "outgoing"]
     assert found.message(1)["receiver"] == {"email": "jane@example.com"}
+
+
+@pytest.mark.parametrize("private", [False, "false", "False", 0, "0"])
+def test_private_is_private_however_a_dump_writes_it(private: Json, tmp_path: Path) -> None:
+    assert run(tmp_path, comment(1, ANNA, public=private)).types == ["internal-note"]
+
+
+def test_a_change_of_privacy_that_does_not_say_which_changes_nothing(tmp_path: Path) -> None:
+    event = {"id": 9, "type": "CommentPrivacyChange", "comment_id": 1}
+    audit = {"id": 5, "ticket_id": 7, "author_id": ANNA, "created_at": "2024-03-02T10:00:00Z", "events": [event]}
+    files = {**whole(comment(1, ANNA, public=False)), "audits.json": {"audits": [audit]}}
+    assert convert("zendesk", files, tmp_path).types == ["internal-note"]
+
+
+@pytest.mark.parametrize("junk", [[], {}, 5, True, "x", [None], [[]], [5]])
+@pytest.mark.parametrize("name", ["tags", "via", "recipient", "custom_fields", "email_cc_ids", "assignee_id", "status"])
+def test_a_value_of_a_kind_that_does_not_belong_there_ends_no_conversion(name: str, junk: Json, tmp_path: Path) -> None:
+    found = convert("zendesk", whole(comment(1), **{name: junk}), tmp_path)
+    assert (found.types, found.findings) == (["incoming"], {})
