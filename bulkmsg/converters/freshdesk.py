@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from bulkmsg.converters import freshdesk_shapes as shapes
-from bulkmsg.converters.texts import addresses, id_text, is_empty, items, mapping, text, time_text
+from bulkmsg.converters.texts import addresses, flag, id_text, is_empty, items, mapping, text, time_text
 from bulkmsg.converters.words import (
     About,
     Address,
@@ -47,8 +47,8 @@ ABOUT = About(
     instead="give tickets with their descriptions, conversations, agents and contacts (docs/convert-freshdesk.md)",
     xml=True,
 )
-_OUTBOUND, _CHAT = 10, 15  # sources of tickets
-_SURVEY, _FORWARD = 6, 8  # sources of conversations, which are another list
+_OUTBOUND, _CHAT = "10", "15"  # sources of tickets
+_SURVEY, _FORWARD = "6", "8"  # sources of conversations, which are another list
 _TICKET_CHANNELS = {"3": "phone", "5": "twitter", "6": "facebook", "7": "chat", "13": "whatsapp", "15": "chat"}
 _CHANNELS = {"5": "twitter", "7": "facebook", "9": "phone"}  # of conversations
 _EMBEDDED = 10  # conversations that the API embeds in a ticket at most
@@ -81,8 +81,9 @@ class Freshdesk:
         # Of a ticket in a plain list and one with its description the latter counts, whatever is newer.
         version = f"{int('description' in value)}{time_text(value.get('updated_at'))}"
         yield Facts(id, {name: each for name, each in value.items() if name != "conversations"}, version)
-        if mapping(value.get("requester")).get("id"):
-            yield shapes.person(value["requester"], "contacts")
+        requester = mapping(value.get("requester"))
+        if id_text(requester.get("id")) and text(requester.get("email")):  # else the file of contacts knows more
+            yield shapes.person(requester, "contacts")
         inside = items(value.get("conversations"))
         for each in inside:
             yield self._conversation(shapes.conversation(each), id)
@@ -119,8 +120,8 @@ class _Ticket:
 
     def talk(self) -> Talk:
         facts, thread = self.facts, self.thread
-        reason = "its ticket is spam" if facts.get("spam") is True else ""
-        reason = "its ticket is deleted" if facts.get("deleted") is True else reason
+        reason = "its ticket is spam" if flag(facts.get("spam")) else ""
+        reason = "its ticket is deleted" if flag(facts.get("deleted")) else reason
         turns: list[Turn | Placed] = [
             Placed(Skip(reason), each.file, each.line) if reason else self._turn(each) for each in thread.pieces
         ]
@@ -167,7 +168,7 @@ class _Ticket:
                 "no-description", "the list of tickets leaves descriptions out: the first message is missing", hint
             )
             return Placed(what, facts.file, facts.line)
-        outbound = value.get("source") == _OUTBOUND
+        outbound = id_text(value.get("source")) == _OUTBOUND
         id = id_text(value.get("responder_id")) if outbound else self.requester
         author = self._person(id, Side.STAFF if outbound else Side.CUSTOMER) if id else None
         return Turn(
@@ -189,7 +190,7 @@ class _Ticket:
     def _description_notes(self, author: Person | None, outbound: bool) -> Iterator[Note]:
         if not outbound and author is not None and author.side is Side.STAFF:
             yield Note("requester-is-agent", "the ticket's requester is an agent; the description came in from him")
-        if self.facts.get("source") == _CHAT:
+        if id_text(self.facts.get("source")) == _CHAT:
             yield Note("chat-transcript", "the description of a chat repeats what was said in it")
         yield from _inline(text(self.facts.get("description")))
 
@@ -219,15 +220,16 @@ class _Ticket:
 
     def _kind(self, value: dict[str, Json]) -> Kind | Skip | Finding:
         """The first row of the table that fits."""
-        if value.get("deleted") is True:
+        if flag(value.get("deleted")):
             return Skip("a deleted note")
         if text(value.get("body_text") or value.get("body")).lstrip().startswith(_SYSTEM_ROW):
             return Skip("a row of the system")
-        if value.get("private") is True:
+        if flag(value.get("private")):
             return Kind.INTERNAL_NOTE
-        if value.get("source") == _SURVEY:
+        source = id_text(value.get("source"))
+        if source == _SURVEY:
             return Kind.INCOMING if _has_words(value) else Skip("a survey without text")
-        if value.get("source") == _FORWARD:
+        if source == _FORWARD:
             return Kind.INTERNAL_NOTE
         id = id_text(value.get("user_id"))
         person = self.people.get(id)
@@ -235,8 +237,9 @@ class _Ticket:
             return Kind.OUTGOING if person.side is Side.STAFF else Kind.INCOMING
         if id and id == self.requester:
             return Kind.INCOMING
-        if isinstance(value.get("incoming"), bool):
-            return Kind.INCOMING if value["incoming"] else Kind.OUTGOING
+        incoming = flag(value.get("incoming"))
+        if incoming is not None:
+            return Kind.INCOMING if incoming else Kind.OUTGOING
         hint = "give the files of agents and contacts as well"
         return Finding("author-unknown", f"user {id or '(none)'} is neither among agents nor contacts", hint)
 
@@ -266,9 +269,10 @@ def _has_words(value: dict[str, Json]) -> bool:
 
 
 def _flags(value: dict[str, Json]) -> Iterator[str]:
-    if value.get("source") == _SURVEY:
+    source = id_text(value.get("source"))
+    if source == _SURVEY:
         yield "survey"
-    if value.get("source") == _FORWARD:
+    if source == _FORWARD:
         yield "forward"
     if value.get("automation_id") or value.get("auto_response"):
         yield "automation"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bulkmsg.converters.texts import id_text, items, mapping, one_line, text
+from bulkmsg.converters.texts import flag, id_text, items, mapping, one_line, text
 from bulkmsg.converters.words import File, Finding, Person, Side
 from bulkmsg.readers.records import Record
 from bulkmsg.source import Json
@@ -105,7 +105,7 @@ def person(value: dict[str, Json], stream: str) -> Person | Finding:
     """An agent, a contact, or a user of the export, who says himself what he is."""
     user = value.get("contact") or value.get("user")
     inner = user if isinstance(user, dict) else value
-    staff = inner is not value or value.get("helpdesk_agent") is True or stream in ("agents", "agent")
+    staff = inner is not value or flag(value.get("helpdesk_agent")) is True or stream in ("agents", "agent")
     id = id_text(value.get("user_id")) or id_text(value.get("id")) or id_text(inner.get("id"))
     if not id:
         return Finding("no-id", "a person without an id", "export agents and contacts once more")

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from bulkmsg.converters import intercom_shapes as shapes
 from bulkmsg.converters.order import oldest_first
-from bulkmsg.converters.texts import id_text, mapping, one_line, text
+from bulkmsg.converters.texts import flag, id_text, mapping, one_line, text
 from bulkmsg.converters.words import (
     About,
     Address,
@@ -204,7 +204,7 @@ class _Conversation:
         return replace(turn, flags=("automation", *turn.flags)) if automated else turn
 
     def _opening_kind(self, opening: dict[str, Json]) -> Kind | Skip | Finding:
-        if opening.get("redacted") is True:
+        if flag(opening.get("redacted")):
             return Skip("redacted")
         if shapes.says_nothing(opening):
             return Skip("empty: the conversation was opened without a message")
@@ -240,7 +240,7 @@ class _Conversation:
     def _kind(self, value: dict[str, Json]) -> Kind | Skip | Finding:
         """The first rule that fits; what was written decides, not the part's name."""
         name = one_line(value.get("part_type"))[:60]
-        if value.get("redacted") is True:
+        if flag(value.get("redacted")):
             return Skip("redacted")  # its body is a sentence that says so, in the account's language (recorded)
         if shapes.says_nothing(value) or name in _BOILERPLATE:
             return Skip(f"event {name or 'part'}")

@@ -449,3 +449,36 @@ def test_document_types_and_entities_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidBatch) as stop:
         convert("freshdesk", {"Tickets0.xml": bomb, "Users0.xml": XML_USERS}, tmp_path)
     assert "document type" in stop.value.diagnostics[0].message
+
+
+# -- numbers and flags that a dump writes as texts ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("private", ["true", "True", 1, "1"])
+def test_private_is_private_however_a_dump_writes_it(private: Json, tmp_path: Path) -> None:
+    assert one(tmp_path, private=private)["type"] == "internal-note"
+
+
+@pytest.mark.parametrize(("incoming", "kind"), [("true", "incoming"), (1, "incoming"), ("false", "outgoing")])
+def test_the_direction_of_an_unknown_persons_row_may_be_a_text(incoming: Json, kind: str, tmp_path: Path) -> None:
+    found = run(tmp_path, reply(1, 99, incoming=incoming), default_agent="desk@acme.example")
+    assert found.types[-1] == kind
+
+
+def test_sources_may_be_texts(tmp_path: Path) -> None:
+    outbound = ticket(source="10", responder_id=ANNA)
+    found = run(tmp_path, reply(1, source="8"), reply(2, source="6", body="", body_text=""), first=outbound)
+    assert found.types == ["outgoing", "internal-note"]
+    assert found.skips == {"a survey without text": 1}
+
+
+@pytest.mark.parametrize("name", ["spam", "deleted"])
+def test_a_ticket_is_left_out_however_a_dump_writes_it(name: str, tmp_path: Path) -> None:
+    files = {"tickets.json": [ticket(), ticket(8, **{name: "true"})], "contacts.json": CONTACTS}
+    assert [each["meta"]["original_id"] for each in convert("freshdesk", files, tmp_path).tickets] == ["7"]
+
+
+def test_a_requester_inside_a_ticket_without_an_address_hides_no_contact(tmp_path: Path) -> None:
+    inside = ticket(requester={"id": JANE, "name": "Jane Doe", "email": None})
+    files = {"contacts.json": CONTACTS, "tickets.json": [inside]}
+    assert convert("freshdesk", files, tmp_path).message()["sender"] == {"email": "jane@example.com"}
