@@ -75,6 +75,8 @@ class _Composer:
 
     def compose(self) -> Composed:
         kept: list[tuple[Turn, dict[str, Json]]] = []
+        if self.options.only_tickets and self.talk.id not in self.options.only_tickets:
+            return self._unwanted()
         for turn in self.talk.turns:
             if isinstance(turn, Placed):
                 self.result.left.append(turn)
@@ -93,10 +95,14 @@ class _Composer:
         self.result.messages = [(turn.kind, turn.file, turn.line) for turn, _ in kept]
         return self.result
 
+    def _unwanted(self) -> Composed:
+        """Nothing is told of a ticket that nobody asked for, not even what is wrong with it."""
+        skip = Skip("its ticket is not among --only-tickets")
+        return Composed(None, left=[Placed(skip, turn.file, turn.line) for turn in self.talk.turns])
+
     # A message.
 
     def _message(self, turn: Turn) -> dict[str, Json]:
-        self._check_wanted()
         sent = self._sent(turn)
         bodies = self._bodies(turn)
         attachments = self._attachments(turn)
@@ -123,11 +129,6 @@ class _Composer:
         message["meta"] = meta
         self._tell(turn)
         return message
-
-    def _check_wanted(self) -> None:
-        only = self.options.only_tickets
-        if only and self.talk.id not in only:
-            raise _Out(Skip("its ticket is not among --only-tickets"))
 
     def _sent(self, turn: Turn) -> str:
         sent = utc(turn.sent)

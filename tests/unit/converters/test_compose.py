@@ -11,7 +11,7 @@ from bulkmsg.converters import anonymise, compose, texts
 from bulkmsg.converters.compose import Composed
 from bulkmsg.converters.options import Options, agents, ids, moment, rows
 from bulkmsg.converters.times import Times, utc
-from bulkmsg.converters.words import File, Finding, Person, Side, Skip, Talk, Turn
+from bulkmsg.converters.words import File, Finding, Person, Placed, Side, Skip, Talk, Turn
 from bulkmsg.errors import UsageError
 from bulkmsg.message import Kind
 from bulkmsg.validation.values import BODY_BYTES, is_address
@@ -26,7 +26,7 @@ def turn(id: str = "1", kind: Kind = Kind.INCOMING, author: Person | None = JANE
     return Turn(id, kind, author, more.pop("sent", TIME), "export.json", int(id), **{"text": f"text {id}", **more})
 
 
-def composed(*turns: Turn, options: Options = PLAIN, **more: Any) -> Composed:
+def composed(*turns: Turn | Placed, options: Options = PLAIN, **more: Any) -> Composed:
     return compose.compose(Talk("7", turns, **{"customer": JANE, "subject": "Kettle", **more}), options)
 
 
@@ -141,6 +141,13 @@ def test_names_of_customers_are_written_only_when_asked() -> None:
     assert messages(composed(turn()))[0]["sender"] == {"email": "jane@example.com"}
     named = messages(composed(turn(), options=replace(PLAIN, person_names=True)))[0]["sender"]
     assert named == {"email": "jane@example.com", "name": "Jane Doe"}
+
+
+def test_of_tickets_that_are_not_wanted_nothing_is_found() -> None:
+    broken = Placed(Finding("author-unknown", "who", "ask"), "export.json", 2)
+    found = composed(turn(), broken, turn("3", sent=""), options=replace(PLAIN, only_tickets=frozenset({"8"})))
+    assert left(found) == [Skip("its ticket is not among --only-tickets")] * 3
+    assert [each.line for each in found.left] == [1, 2, 3]
 
 
 def test_attachments_beyond_what_a_message_holds_are_told() -> None:
