@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from bulkmsg.converters import freshdesk_shapes as shapes
+from bulkmsg.converters.order import oldest_first
 from bulkmsg.converters.texts import addresses, flag, id_text, is_empty, items, mapping, text, time_text
 from bulkmsg.converters.words import (
     About,
@@ -113,7 +114,8 @@ class _Ticket:
 
     def __init__(self, reading: Reading, thread: Thread, people: People) -> None:
         self.reading = reading
-        self.thread = thread
+        pieces = oldest_first(thread.pieces, lambda each: time_text(each.value.get("created_at")))
+        self.thread = replace(thread, pieces=pieces)
         self.people = people
         self.facts: dict[str, Json] = thread.facts.value if thread.facts else {}
         self.requester = id_text(self.facts.get("requester_id"))

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from bulkmsg.converters import zendesk_pages
+from bulkmsg.converters.order import oldest_first
 from bulkmsg.converters.texts import addresses, flag, id_text, items, mapping, one_line, text, time_text, unique
 from bulkmsg.converters.words import (
     About,
@@ -183,11 +184,13 @@ class _Ticket:
 
     def __init__(self, reading: Reading, thread: Thread, people: People) -> None:
         self.reading = reading
-        self.thread = thread
+        # Audits of a whole account, and lists that were sorted so, name the newest first.
+        pieces = oldest_first(thread.pieces, lambda each: time_text(each.value.get("created_at")))
+        self.thread = replace(thread, pieces=pieces)
         self.people = people
         self.facts: dict[str, Json] = thread.facts.value if thread.facts else {}
         self.requester = id_text(self.facts.get("requester_id"))
-        self.privacy = _privacy(thread.pieces)
+        self.privacy = _privacy(pieces)
 
     def talk(self) -> Talk:
         facts, thread = self.facts, self.thread

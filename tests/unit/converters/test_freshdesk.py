@@ -482,3 +482,11 @@ def test_a_requester_inside_a_ticket_without_an_address_hides_no_contact(tmp_pat
     inside = ticket(requester={"id": JANE, "name": "Jane Doe", "email": None})
     files = {"contacts.json": CONTACTS, "tickets.json": [inside]}
     assert convert("freshdesk", files, tmp_path).message()["sender"] == {"email": "jane@example.com"}
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+def test_equal_times_stay_in_their_order_where_the_newest_is_listed_first(turn: int, tmp_path: Path) -> None:
+    times = ["2024-03-02T10:00:00Z", "2024-03-02T11:00:00Z", "2024-03-02T11:00:00Z"]
+    rows = [reply(id, created_at=time) for id, time in enumerate(times, 1)]
+    found = run(tmp_path, *rows[::turn])
+    assert [each["external_id"][-1] for each in found.messages[1:]] == ["1", "2", "3"]

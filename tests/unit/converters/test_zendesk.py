@@ -612,6 +612,27 @@ def test_shuffled_input_gives_the_same_output(tmp_path: Path) -> None:
     assert all(each == results[0] for each in results)
 
 
+@pytest.mark.parametrize("turn", [1, -1])
+def test_equal_times_stay_in_their_order_where_the_newest_is_listed_first(turn: int, tmp_path: Path) -> None:
+    times = ["2024-03-01T10:00:00Z", "2024-03-01T11:00:00Z", "2024-03-01T11:00:00Z"]
+    audits: list[Json] = [
+        {
+            "id": 50 + id,
+            "ticket_id": 7,
+            "author_id": ANNA,
+            "created_at": time,
+            "events": [{"type": "Comment", "id": id, "body": f"text {id}", "public": True, "author_id": ANNA}],
+        }
+        for id, time in enumerate(times)
+    ]
+    files = {"t.json": [ticket()], "a.json": {"audits": audits[::turn]}, "u.json": USERS}
+    assert [each["body_text"] for each in convert("zendesk", files, tmp_path).messages] == [
+        "text 0",
+        "text 1",
+        "text 2",
+    ]
+
+
 def test_a_newer_version_of_a_ticket_wins_wherever_it_stands(tmp_path: Path) -> None:
     old = ticket(updated_at="2024-03-01T10:00:00Z", subject="old")
     new = ticket(updated_at="2024-03-09T10:00:00Z", subject="new")
