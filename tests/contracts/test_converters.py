@@ -139,10 +139,10 @@ def test_the_same_records_twice_give_no_doubles(name: str, tmp_path: Path) -> No
 def test_cut_in_a_record_all_whole_ones_before_it_are_kept(name: str, tmp_path: Path) -> None:
     sample = SAMPLES[name]()
     first, second, *_ = sample.files[sample.lines].splitlines(keepends=True)
-    whole = len(made(name, tmp_path / "whole", files={**sample.files, sample.lines: first}).messages)
+    whole = made(name, tmp_path / "whole", files={**sample.files, sample.lines: first})
     for end in (1, len(second) // 3, len(second) // 2, len(second) - 2):
         found = made(name, tmp_path / str(end), files={**sample.files, sample.lines: first + second[:end]})
-        assert (len(found.messages), found.findings) == (whole, {"broken": 1})
+        assert (found.tickets, found.findings) == (whole.tickets, {**whole.findings, "broken": 1})
 
 
 # -- options, which all sources share --------------------------------------------------------------------------------
