@@ -49,6 +49,7 @@ def _knob(*names: str, **more: Any) -> Callable[[Any], Any]:
 @_knob("--upload-limit", type=click.IntRange(min=0), metavar="BYTES", help="Refuse larger files (413).")
 @_knob("--success-status", type=click.IntRange(200, 299), help="The status of a message created; default 201.")
 @_knob("--external-ids", type=click.Choice(["keep", "strip", "cut"]), help="What becomes of external ids.")
+@_knob("--named-tickets", is_flag=True, help="Tickets exist for all external ids that messages name.")
 @_knob("--strict-integrations", is_flag=True, help="Refuse messages from addresses that are no mailbox.")
 @_knob("--reopen", is_flag=True, help="An incoming message opens its closed ticket.")
 @_knob("--no-auto-tickets", is_flag=True, help="Only tickets given with --ticket exist; by itself every number does.")

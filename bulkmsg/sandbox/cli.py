@@ -60,6 +60,7 @@ def _behaviour(add: Add) -> None:
     add("--success-status", type=int, help="of a create (default 201)")
     add("--upload-limit", type=int, metavar="BYTES", help="413 for larger files")
     add("--strict-integrations", action=argparse.BooleanOptionalAction)
+    add("--named-tickets", action=argparse.BooleanOptionalAction)
     add("--external-ids", choices=["keep", "strip", "cut"])
     add("--reopen", action=argparse.BooleanOptionalAction)
     add("--auto-tickets", action=argparse.BooleanOptionalAction, help="any ticket id exists (default)")
