@@ -6,8 +6,10 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import PurePath
 
-from bulkmsg.converters.lists import Pages, oldest_first
+from bulkmsg.converters.lists import Pages
+from bulkmsg.converters.order import oldest_first
 from bulkmsg.converters.texts import addresses, id_text, items, mapping, one_line, text, time_text
+from bulkmsg.converters.times import utc
 from bulkmsg.converters.words import (
     About,
     Address,
@@ -183,7 +185,7 @@ class _Ticket:
         self.thread = thread
         self.people = people
         self.facts: dict[str, Json] = thread.facts.value if thread.facts else {}
-        self.pieces = oldest_first(thread.pieces, _time, newest_first=True)
+        self.pieces = oldest_first(thread.pieces, _moment, newest_is_usual=True)
 
     def talk(self) -> Talk:
         facts, thread = self.facts, self.thread
@@ -317,6 +319,10 @@ class _Ticket:
 def _time(value: dict[str, Json]) -> str:
     """Seconds with a fraction; comments name it otherwise."""
     return time_text(value.get("created_at") or value.get("posted_at"))
+
+
+def _moment(piece: Stored) -> str:
+    return utc(_time(piece.value)) or ""
 
 
 def _is_note(value: dict[str, Json]) -> bool:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from bulkmsg.converters.lists import Pages, oldest_first
+from bulkmsg.converters.lists import Pages
+from bulkmsg.converters.order import oldest_first
 from bulkmsg.converters.texts import addresses, id_text, items, mapping, one_line, text, time_text
+from bulkmsg.converters.times import utc
 from bulkmsg.converters.words import (
     About,
     Address,
@@ -140,7 +142,7 @@ class _Ticket:
         self.thread = thread
         self.people = people
         self.facts: dict[str, Json] = thread.facts.value if thread.facts else {}
-        self.pieces = oldest_first(thread.pieces, _time)
+        self.pieces = oldest_first(thread.pieces, _moment)
 
     def talk(self) -> Talk:
         facts, thread = self.facts, self.thread
@@ -292,6 +294,10 @@ class _Ticket:
 
 def _time(value: dict[str, Json]) -> str:
     return time_text(value.get("createdAt"))
+
+
+def _moment(piece: Stored) -> str:
+    return utc(_time(piece.value)) or ""
 
 
 def _actor_of(value: dict[str, Json]) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from bulkmsg.converters.lists import Pages, oldest_first
+from bulkmsg.converters.lists import Pages
+from bulkmsg.converters.order import oldest_first
 from bulkmsg.converters.texts import addresses, id_text, items, mapping, one_line, text, time_text
+from bulkmsg.converters.times import utc
 from bulkmsg.converters.words import (
     About,
     Address,
@@ -139,7 +141,7 @@ class _Ticket:
         self.people = people
         self.record: dict[str, Json] = thread.facts.value if thread.facts else {}
         self.facts = mapping(self.record.get("attributes"))
-        self.pieces = oldest_first(thread.pieces, _time)
+        self.pieces = oldest_first(thread.pieces, _moment)
 
     def talk(self) -> Talk:
         facts, thread = self.facts, self.thread
@@ -291,6 +293,10 @@ def _direction(value: dict[str, Json]) -> str:
 def _time(value: dict[str, Json]) -> str:
     own = mapping(value.get("attributes"))
     return time_text(own.get("sentAt") or own.get("createdAt"))
+
+
+def _moment(piece: Stored) -> str:
+    return utc(_time(piece.value)) or ""
 
 
 def _body(own: dict[str, Json]) -> str:

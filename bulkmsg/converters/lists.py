@@ -1,13 +1,11 @@
-"""Lists as APIs give them: cut into pages that name the next one, and often the newest first."""
+"""Lists as APIs give them: cut into pages that name the next one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import pairwise
 
-from bulkmsg.converters.times import utc
-from bulkmsg.converters.words import Note, Stored
+from bulkmsg.converters.words import Note
 from bulkmsg.readers.records import Record
 from bulkmsg.source import Json
 
@@ -36,18 +34,3 @@ class Pages:
     def close(self) -> Iterator[Note]:
         for name, (file, line) in self._waiting.items():
             yield Note("page-missing", f"{name}: the page at {file}:{line} names a next one, which is not there")
-
-
-def oldest_first(
-    pieces: Sequence[Stored], time: Callable[[dict[str, Json]], str], *, newest_first: bool = False
-) -> list[Stored]:
-    """The pieces of a ticket the right way round, so that those of one time keep the order in which they were written.
-
-    Args:
-        newest_first: how the source lists them, where the times do not tell.
-    """
-    times = [utc(time(piece.value)) or "" for piece in pieces]
-    falls = sum(first > second for first, second in pairwise(times))
-    rises = sum(first < second for first, second in pairwise(times))
-    backwards = newest_first if falls == rises else falls > rises
-    return list(reversed(pieces)) if backwards else list(pieces)

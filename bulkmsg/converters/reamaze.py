@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from bulkmsg.converters.lists import oldest_first
+from bulkmsg.converters.order import oldest_first
 from bulkmsg.converters.texts import addresses, id_text, items, mapping, one_line, text, time_text
 from bulkmsg.converters.times import utc
 from bulkmsg.converters.words import (
@@ -134,7 +134,7 @@ class _Ticket:
         self.people = people
         inside = next((mapping(piece.value.get("conversation")) for piece in thread.pieces), {})
         self.facts: dict[str, Json] = {**inside, **(thread.facts.value if thread.facts else {})}
-        self.pieces = oldest_first(thread.pieces, _time)
+        self.pieces = oldest_first(thread.pieces, _moment)
         self.mailbox = next(iter(addresses(mapping(self.facts.get("category")).get("email"))), None)
 
     def talk(self) -> Talk:
@@ -238,6 +238,10 @@ class _Ticket:
 
 def _time(value: dict[str, Json]) -> str:
     return time_text(value.get("created_at"))
+
+
+def _moment(piece: Stored) -> str:
+    return utc(_time(piece.value)) or ""
 
 
 def _files(value: dict[str, Json]) -> Iterator[File]:
