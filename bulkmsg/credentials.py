@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bulkmsg.errors import Refused
 from bulkmsg.settings import App, Credentials
-from bulkmsg.tokens import TokenFile, state_folder
+from bulkmsg.tokens import TokenFile, helpdesk_folder
 
 EMAIL, KEY, TOKEN = "GORGIAS_EMAIL", "GORGIAS_API_KEY", "GORGIAS_ACCESS_TOKEN"
 CLIENT, SECRET, REFRESH = "GORGIAS_CLIENT_ID", "GORGIAS_CLIENT_SECRET", "GORGIAS_REFRESH_TOKEN"
@@ -166,11 +166,9 @@ def token_file(env: Mapping[str, str], account: str, app: App) -> TokenFile:
 def _folder(env: Mapping[str, str], account: str) -> Path:
     """Of an account; a helpdesk on this machine has one of its own: its tokens never reach the account's host."""
     try:
-        state = state_folder(env)
+        return helpdesk_folder(env, account, env.get("GORGIAS_BASE_URL", ""))
     except RuntimeError:  # a user without a home: nothing is found and nothing can be kept there
-        state = Path(os.devnull)
-    loopback = env.get("GORGIAS_BASE_URL", "").rstrip("/").rpartition(":")[2]
-    return state / (f"loopback-{loopback}" if loopback.isdecimal() else account)
+        return Path(os.devnull) / account
 
 
 def _from_file(path: Path, name: str, warnings: list[str]) -> str:

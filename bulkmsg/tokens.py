@@ -39,6 +39,16 @@ def state_folder(env: Mapping[str, str]) -> Path:
     return base / "bulkmsg"
 
 
+def helpdesk_folder(env: Mapping[str, str], account: str, base_url: str) -> Path:
+    """The folder for state of one helpdesk: the account's, or one on this machine that a base URL names by its port.
+
+    Raises:
+        RuntimeError: the user has no home folder.
+    """
+    port = base_url.rstrip("/").rpartition(":")[2]
+    return state_folder(env) / (f"loopback-{port}" if port.isdecimal() else account)
+
+
 def hash_of(secret: str) -> str:
     return sha256(secret.encode()).hexdigest()
 

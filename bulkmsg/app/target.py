@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from bulkmsg.app.access import Access
 from bulkmsg.app.prepare import Errand, Prepared
@@ -15,7 +14,7 @@ from bulkmsg.budget import SharedBudget
 from bulkmsg.credentials import token_file
 from bulkmsg.ports import Budget, Helpdesk
 from bulkmsg.settings import API_KEY_RATE, Credentials, Rate, check_base_url
-from bulkmsg.tokens import state_folder
+from bulkmsg.tokens import helpdesk_folder
 
 
 @dataclass(frozen=True)
@@ -51,10 +50,8 @@ async def over_http(errand: Errand) -> AsyncIterator[Reached]:
 
 def _budget(errand: Errand) -> SharedBudget:
     """What all runs share that reach the same helpdesk from this machine; no file is made before it is used."""
-    base = errand.options.base_url
-    helpdesk = f"loopback-{urlsplit(base).port}" if base else errand.account
     try:
-        return SharedBudget(state_folder(os.environ) / helpdesk)
+        return SharedBudget(helpdesk_folder(os.environ, errand.account, errand.options.base_url or ""))
     except RuntimeError:
         return SharedBudget(None)
 
