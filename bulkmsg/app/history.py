@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bulkmsg.app.inspect import require_valid
-from bulkmsg.app.prepare import LOOPBACK_ACCOUNT, log_path
+from bulkmsg.app.prepare import account_meant, log_path
 from bulkmsg.app.result import standing_answer
 from bulkmsg.batch import Header
 from bulkmsg.errors import InvalidBatch, LogUnusable, UsageError
@@ -110,7 +110,7 @@ class History:
     def __init__(self, batch: BatchFile, said: str | None, base_url: str | None, given: Path | None) -> None:
         self._header = read_header(batch.reading(), batch.options, lambda found: None)
         written = self._header.account if self._header else None
-        self._account = written or said or (LOOPBACK_ACCOUNT if base_url else None)
+        self._account = account_meant(written, said, base_url)
         self.path = given or self._path(batch.path)
         self.fold: Fold | None = None
         self._gone: Counter[State] = Counter()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bulkmsg.app.history import History
 from bulkmsg.app.inspect import plan_of, require_valid
-from bulkmsg.app.prepare import LOOPBACK_ACCOUNT
+from bulkmsg.app.prepare import account_meant
 from bulkmsg.errors import BulkmsgError
 from bulkmsg.plan import Left, Plan
 from bulkmsg.review import Review, review
@@ -33,7 +33,7 @@ class Whose:
     def account_of(self, seen: Survey) -> str | None:
         """The account that a batch is for, None where nothing names one."""
         written = seen.header.account if seen.header else None
-        return written or self.account or (LOOPBACK_ACCOUNT if self.base_url else None)
+        return account_meant(written, self.account, self.base_url)
 
 
 @dataclass(frozen=True, slots=True)

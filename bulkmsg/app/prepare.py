@@ -93,6 +93,11 @@ class Visit:
     options: RunOptions
 
 
+def account_meant(written: str | None, said: str | None, base_url: str | None) -> str | None:
+    """The account as the batch has it, else as the environment does; a loopback helpdesk needs no name."""
+    return written or said or (LOOPBACK_ACCOUNT if base_url else None)
+
+
 def account_for(written: str | None, said: str | None, base_url: str | None, *, sandbox: bool) -> str:
     """The account that a command is about.
 
@@ -105,7 +110,7 @@ def account_for(written: str | None, said: str | None, base_url: str | None, *, 
     if written is not None and said is not None and written != said:
         hint = f"set GORGIAS_ACCOUNT={written}, or change `account:` in the batch"
         raise Refused(f"the batch belongs to the account {written}, not to {said}", hint)
-    account = written or said or (LOOPBACK_ACCOUNT if base_url else None)
+    account = account_meant(written, said, base_url)
     if account is None:
         hint = "export GORGIAS_ACCOUNT=acme for https://acme.gorgias.com; to try without an account: add --sandbox"
         raise Refused("no account: GORGIAS_ACCOUNT is not set", hint)
